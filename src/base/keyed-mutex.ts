@@ -1,0 +1,32 @@
+/**
+ * A lock per key, fair (first come, first served).
+ *
+ * INVARIANT: a key is in the map exactly while somebody holds or awaits it, so an idle mutex holds no memory.
+ */
+export interface KeyedMutex {
+  /** Runs `body` while no other body of the same key runs; the lock is given back however `body` ends. */
+  run<T>(key: string, body: () => Promise<T>): Promise<T>;
+  /** Number of keys held or awaited. */
+  readonly size: number;
+}
+
+export function createKeyedMutex(): KeyedMutex {
+  const tails = new Map<string, Promise<void>>();
+  return {
+    get size() {
+      return tails.size;
+    },
+    async run(key, body) {
+      const before = tails.get(key);
+      const mine = Promise.withResolvers<void>();
+      tails.set(key, mine.promise);
+      try {
+        await before;
+        return await body();
+      } finally {
+        if (tails.get(key) === mine.promise) tails.delete(key);
+        mine.resolve();
+      }
+    },
+  };
+}
