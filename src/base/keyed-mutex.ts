@@ -18,14 +18,15 @@ export function createKeyedMutex(): KeyedMutex {
     },
     async run(key, body) {
       const before = tails.get(key);
-      const mine = Promise.withResolvers<void>();
-      tails.set(key, mine.promise);
+      let done = (): void => undefined;
+      const mine = new Promise<void>((resolve) => (done = resolve));
+      tails.set(key, mine);
       try {
         await before;
         return await body();
       } finally {
-        if (tails.get(key) === mine.promise) tails.delete(key);
-        mine.resolve();
+        if (tails.get(key) === mine) tails.delete(key);
+        done();
       }
     },
   };
