@@ -16,6 +16,7 @@ import type { Store } from '../store/store.ts';
 import { applyAll, type ApplyStep } from './apply.ts';
 import { claimDeviceId } from './device-ids.ts';
 import type { ReadDeviceTotals } from './device-totals.ts';
+import { baseLock } from './locks.ts';
 import { baseDeviceName } from './names.ts';
 import { planActivate, planUndoCreate } from './plan.ts';
 import type { ThinPool } from './thin-pool.ts';
@@ -53,7 +54,7 @@ export function createEnsureBase(options: BaseDeviceOptions): EnsureBase {
     const key = baseKey(spec);
     const ready = store.base(key);
     if (ready?.state === 'ready') return ready;
-    return locks.run(`base ${key}`, async () => {
+    return locks.run(baseLock(key), async () => {
       const found = store.base(key);
       if (found?.state === 'ready') return found;
       if (found !== undefined) await deleteBase(options, found);

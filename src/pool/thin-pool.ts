@@ -22,6 +22,11 @@ export interface ThinPool {
   explain(error: unknown, op: string, use: PoolUse, fallback: ErrorCode): Promise<DmthinError>;
 }
 
+/** Failures that are the caller's own doing. */
+const KEPT_CODES: readonly ErrorCode[] = ['cancelled', 'deadline_exceeded'];
+/** Failures that the dm client tells of the pool or the machine, meant for callers as they are. */
+const POOL_CODES: readonly ErrorCode[] = ['unavailable', 'resource_exhausted', 'unsupported'];
+
 export function createThinPool(dm: DmClient, name: DmName, floors: Floors): ThinPool {
   async function look(op: string, use: PoolUse): Promise<PoolView> {
     const [info, lines] = await Promise.all([dm.info(name), statusLines()]);
@@ -44,12 +49,10 @@ export function createThinPool(dm: DmClient, name: DmName, floors: Floors): Thin
     look,
     async explain(error, op, use, fallback) {
       const failure = toDmthinError(error, op);
-      if (hasCode(failure, 'cancelled', 'deadline_exceeded')) return failure;
+      if (KEPT_CODES.includes(failure.code)) return failure;
       try {
         const { status } = await look(op, use);
-        const code = hasCode(failure, 'unavailable', 'resource_exhausted', 'unsupported')
-          ? failure.code
-          : fallback;
+        const code = POOL_CODES.includes(failure.code) ? failure.code : fallback;
         return failure.with({ op, what: withInnerOp(failure), poolStatus: status.raw }, code);
       } catch (poolError) {
         if (!hasCode(poolError, 'unavailable', 'resource_exhausted'))

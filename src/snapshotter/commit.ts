@@ -8,6 +8,7 @@
 import { DmthinError } from '../base/errors.ts';
 import type { DeviceTotals, ActiveRecord } from '../store/records.ts';
 import { snapshotDeviceName } from '../pool/names.ts';
+import { keyLock } from '../pool/locks.ts';
 import type { Context } from './context.ts';
 import { validateKey, validateLabels } from './labels.ts';
 import { quote, requireActive, requireFreeKey, requireVisible, toInfo } from './lookup.ts';
@@ -29,7 +30,7 @@ export async function commitSnapshot(context: Context, request: CommitRequest): 
   validateKey(op, name);
   validateLabels(op, labels);
   await context.whenReady(op);
-  await context.locks.run(key, async () => {
+  await context.locks.runAll([keyLock(key), keyLock(name)], async () => {
     const record = requireCommittable(context, request);
     const totals = await flush(context, record);
     await context.store.transaction('Commit: committed', (tx) => {

@@ -1,8 +1,6 @@
 /** What the operations share. Built once by the composition root. */
-import type { DmthinError, ErrorCode } from '../base/errors.ts';
 import type { KeyedMutex } from '../base/keyed-mutex.ts';
 import type { Log } from '../base/log.ts';
-import type { Bytes } from '../base/units.ts';
 import type { DmClient } from '../dm/client.ts';
 import type { ApplyStep } from '../pool/apply.ts';
 import type { BaseSpec, EnsureBase } from '../pool/base-device.ts';
@@ -33,11 +31,5 @@ export interface Context {
   readonly nowMs: () => number;
 }
 
-export type Explain = (error: unknown, fallback: ErrorCode) => Promise<DmthinError>;
-
 /** The label that gives one snapshot a size of its own. */
 export const MAX_SIZE_LABEL = 'containerd.io/snapshot/max-size';
-
-export interface SizeRequest {
-  readonly sizeBytes: Bytes;
-}

@@ -15,9 +15,10 @@ import { claimDeviceId } from '../pool/device-ids.ts';
 import { snapshotDeviceName } from '../pool/names.ts';
 import { planActivate, planCreateSnap, planUndoCreate } from '../pool/plan.ts';
 import type { BaseRecord, CommittedRecord, CreatingRecord } from '../store/records.ts';
+import { keyLock } from '../pool/locks.ts';
 import type { Context } from './context.ts';
 import { validateKey, validateLabels } from './labels.ts';
-import { requireFreeKey, requireParent } from './lookup.ts';
+import { requireFreeKey, requireParent, throwIfCancelled } from './lookup.ts';
 import { mountOf } from './mounts.ts';
 import { requestedSize } from './size.ts';
 import type { CallOptions, Labels, Mount } from './snapshotter.ts';
@@ -41,10 +42,10 @@ export async function createSnapshot(
   validateLabels(op, labels);
   const wantedBytes = requestedSize(op, labels);
   await context.whenReady(op);
-  return context.locks.run(key, async () => {
+  return context.locks.run(keyLock(key), async () => {
     requireFreeKey(op, context.store, key);
     const origin = parent === '' ? undefined : requireParent(op, context.store, parent);
-    options.signal?.throwIfAborted();
+    throwIfCancelled(op, options.signal);
     try {
       return await createFrom(
         context,

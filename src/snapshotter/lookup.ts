@@ -53,6 +53,11 @@ function stillCreating(op: string, key: string): DmthinError {
   return new DmthinError('not_found', { op, what: `snapshot ${quote(key)} is still being made` });
 }
 
+/** @throws cancelled when the caller has gone away: checked before anything is begun, never after an intent. */
+export function throwIfCancelled(op: string, signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new DmthinError('cancelled', { op, what: 'the caller has gone away' });
+}
+
 export function toInfo(store: StoreReader, record: VisibleRecord): SnapshotInfo {
   return {
     name: record.key,

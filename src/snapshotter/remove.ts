@@ -13,6 +13,7 @@ import { applyAll } from '../pool/apply.ts';
 import { snapshotDeviceName } from '../pool/names.ts';
 import { planActivate, planDiscard } from '../pool/plan.ts';
 import type { RemovingRecord, VisibleRecord } from '../store/records.ts';
+import { keyLock, removalLock } from '../pool/locks.ts';
 import type { Context } from './context.ts';
 import { validateKey } from './labels.ts';
 import { quote, requireNoChildren, requireVisible } from './lookup.ts';
@@ -27,7 +28,7 @@ export async function removeSnapshot(
 ): Promise<void> {
   validateKey(op, key);
   await context.whenReady(op);
-  await context.locks.run(key, async () => {
+  await context.locks.run(keyLock(key), async () => {
     const record = requireVisible(op, context.store, key);
     requireNoChildren(op, context.store, record);
     if (context.asyncRemove) await removeLater(context, record);
@@ -129,7 +130,7 @@ function inUse(context: Context, record: VisibleRecord, cause?: unknown): Dmthin
  */
 export async function finishRemoval(context: Context, id: RemovingRecord['id']): Promise<void> {
   const { store, pool, apply, locks, discardBlocks } = context;
-  await locks.run(`removal ${id}`, async () => {
+  await locks.run(removalLock(id), async () => {
     const record = store.snapshot(id);
     if (record?.state !== 'removing') return;
     const name = snapshotDeviceName(pool.name, record.deviceId);
