@@ -10,7 +10,6 @@ import type { DeviceTotals, ActiveRecord } from '../store/records.ts';
 import { snapshotDeviceName } from '../pool/names.ts';
 import { keyLock } from '../pool/locks.ts';
 import type { Context } from './context.ts';
-import { validateKey, validateLabels } from './labels.ts';
 import { quote, requireActive, requireFreeKey, requireVisible, toInfo } from './lookup.ts';
 import { ensureActivated } from './activate.ts';
 import type { Labels } from './snapshotter.ts';
@@ -26,9 +25,6 @@ export interface CommitRequest {
 
 export async function commitSnapshot(context: Context, request: CommitRequest): Promise<void> {
   const { name, key, labels } = request;
-  validateKey(op, key);
-  validateKey(op, name);
-  validateLabels(op, labels);
   await context.whenReady(op);
   await context.locks.runAll([keyLock(key), keyLock(name)], async () => {
     const record = requireCommittable(context, request);

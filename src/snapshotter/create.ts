@@ -17,7 +17,6 @@ import { planActivate, planCreateSnap, planUndoCreate } from '../pool/plan.ts';
 import type { BaseRecord, CommittedRecord, CreatingRecord } from '../store/records.ts';
 import { keyLock } from '../pool/locks.ts';
 import type { Context } from './context.ts';
-import { validateKey, validateLabels } from './labels.ts';
 import { requireFreeKey, requireParent, throwIfCancelled } from './lookup.ts';
 import { mountOf } from './mounts.ts';
 import { requestedSize } from './size.ts';
@@ -38,8 +37,6 @@ export async function createSnapshot(
   options: CallOptions = {},
 ): Promise<Mount[]> {
   const { op, key, parent, labels } = request;
-  validateKey(op, key);
-  validateLabels(op, labels);
   const wantedBytes = requestedSize(op, labels);
   await context.whenReady(op);
   return context.locks.run(keyLock(key), async () => {

@@ -3,7 +3,6 @@ import { snapshotDeviceName } from '../pool/names.ts';
 import { isVisible, type DeviceTotals } from '../store/records.ts';
 import { ensureActivated } from './activate.ts';
 import type { Context } from './context.ts';
-import { validateKey, validateLabels } from './labels.ts';
 import { requireActive, requireVisible, toInfo } from './lookup.ts';
 import { mountOf } from './mounts.ts';
 import type { LabelChange, Mount, SnapshotInfo, SnapshotPredicate, Usage } from './snapshotter.ts';
@@ -11,7 +10,6 @@ import type { LabelChange, Mount, SnapshotInfo, SnapshotPredicate, Usage } from 
 const PAGE = 100;
 
 export function stat({ store }: Context, key: string): SnapshotInfo {
-  validateKey('Stat', key);
   return toInfo(store, requireVisible('Stat', store, key));
 }
 
@@ -37,7 +35,6 @@ export async function* list(
 
 export async function mounts(context: Context, key: string): Promise<Mount[]> {
   const op = 'Mounts';
-  validateKey(op, key);
   const record = requireActive(op, requireVisible(op, context.store, key));
   try {
     await ensureActivated(context, op, record);
@@ -49,7 +46,6 @@ export async function mounts(context: Context, key: string): Promise<Mount[]> {
 
 export async function usage(context: Context, key: string): Promise<Usage> {
   const op = 'Usage';
-  validateKey(op, key);
   const record = requireVisible(op, context.store, key);
   if (record.state === 'committed') return ownUsage(record.totals, record.origin);
   try {
@@ -73,8 +69,6 @@ function ownUsage(totals: DeviceTotals, origin: DeviceTotals): Usage {
 
 export async function update(context: Context, name: string, change: LabelChange): Promise<SnapshotInfo> {
   const op = 'Update';
-  validateKey(op, name);
-  validateLabels(op, change.labels);
   return context.store.transaction('Update: labels', (tx) => {
     const record = requireVisible(op, tx, name);
     const labels = change.kind === 'replace' ? change.labels : { ...record.labels, ...change.labels };

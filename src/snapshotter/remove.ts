@@ -15,7 +15,6 @@ import { planActivate, planDiscard } from '../pool/plan.ts';
 import type { RemovingRecord, VisibleRecord } from '../store/records.ts';
 import { keyLock, removalLock } from '../pool/locks.ts';
 import type { Context } from './context.ts';
-import { validateKey } from './labels.ts';
 import { quote, requireNoChildren, requireVisible } from './lookup.ts';
 import type { CallOptions } from './snapshotter.ts';
 
@@ -26,7 +25,6 @@ export async function removeSnapshot(
   key: string,
   { signal }: CallOptions = {},
 ): Promise<void> {
-  validateKey(op, key);
   await context.whenReady(op);
   await context.locks.run(keyLock(key), async () => {
     const record = requireVisible(op, context.store, key);
