@@ -3,7 +3,6 @@
  * start fails half-way.
  */
 import { DmthinError } from '../base/errors.ts';
-import { createKeyedMutex } from '../base/keyed-mutex.ts';
 import type { Log } from '../base/log.ts';
 import { runProcess } from '../base/process.ts';
 import type { DmName } from '../base/units.ts';
@@ -15,18 +14,10 @@ import { growFilesystem } from '../filesystem/grow.ts';
 import { readUsedInodes } from '../filesystem/superblock.ts';
 import { startServer } from '../grpc/server.ts';
 import { createSnapshotsService } from '../grpc/service.ts';
-import { createApply, type ApplyOptions } from '../pool/apply.ts';
-import { baseKey, createEnsureBase } from '../pool/base-device.ts';
-import { createReadDeviceTotals } from '../pool/device-totals.ts';
-import { createGate } from '../pool/gate.ts';
 import { DEFAULT_FLOORS } from '../pool/health.ts';
-import { recover } from '../pool/recovery.ts';
-import { createThinPool } from '../pool/thin-pool.ts';
-import type { Context } from '../snapshotter/context.ts';
-import { createSnapshotter } from '../snapshotter/create-snapshotter.ts';
-import { createRemovalWorker } from '../snapshotter/removal-worker.ts';
 import { openStore, type Store, type StoreOptions } from '../store/store.ts';
 import type { Config } from './config.ts';
+import { createCore, type CoreOptions } from './core.ts';
 
 export interface Daemon {
   /** The socket's path. */
@@ -41,7 +32,7 @@ export interface DaemonOptions {
   /** Instead of the transport that the config names. */
   readonly dm?: DmClient;
   /** Seams for tests that stop the world at every step. */
-  readonly onStep?: ApplyOptions['onStep'];
+  readonly onStep?: CoreOptions['onStep'];
   readonly onTransaction?: StoreOptions['onTransaction'];
 }
 
@@ -66,60 +57,30 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const dm = options.dm ?? (await openDmClient(config.transport, { run: runProcess }));
   stack.defer(() => dm.close());
 
-  const pool = createThinPool(dm, config.poolName, DEFAULT_FLOORS);
-  const apply = createApply({
-    dm,
-    blocks: createBlockDevices(),
-    poolName: config.poolName,
-    storeId: store.meta().storeId,
-    busyTimeoutMs: BUSY_TIMEOUT_MS,
-    onStep: options.onStep,
-  });
-  const locks = createKeyedMutex();
-  const readTotals = createReadDeviceTotals(dm, readUsedInodes);
-  const base = { fsType: config.fsType, sizeBytes: config.baseImageSizeBytes, fsOptions: config.fsOptions };
-  const removals = createRemovalWorker({
-    context: () => context,
-    log,
-    delayMs: REMOVAL_DELAY_MS,
-    retryMs: REMOVAL_RETRY_MS,
-  });
-  stack.defer(() => removals.stop());
-  const gate = createGate({
-    pool,
-    recover: () => recover({ store, dm, pool, apply, locks, log, wantedBaseKey: baseKey(base) }),
-    onOpen: () => removals.wake(),
-    log,
-  });
-  const context: Context = {
+  const core = createCore({
     store,
     dm,
-    pool,
-    apply,
-    locks,
-    ensureBase: createEnsureBase({
-      store,
-      pool,
-      apply,
-      locks,
-      log,
-      readTotals,
+    blocks: createBlockDevices(),
+    filesystems: {
       format: (path, spec) => formatBase(runProcess, path, spec),
-    }),
-    readTotals,
-    growFilesystem: (path, fsType) => growFilesystem(runProcess, { devicePath: path, fsType }),
-    base,
+      grow: (path, fsType) => growFilesystem(runProcess, { devicePath: path, fsType }),
+      readUsedInodes,
+    },
+    poolName: config.poolName,
+    base: { fsType: config.fsType, sizeBytes: config.baseImageSizeBytes, fsOptions: config.fsOptions },
     asyncRemove: config.asyncRemove,
     discardBlocks: config.discardBlocks,
-    whenReady: (op) => gate.whenOpen(op),
-    removalPending: () => removals.wake(),
+    floors: DEFAULT_FLOORS,
+    busyTimeoutMs: BUSY_TIMEOUT_MS,
+    removalDelayMs: REMOVAL_DELAY_MS,
+    removalRetryMs: REMOVAL_RETRY_MS,
     log,
-    nowMs: Date.now,
-  };
-
-  await gate.check();
-  stack.defer(repeat(POOL_CHECK_MS, () => gate.check()));
-  const service = createSnapshotsService(createSnapshotter(context));
+    onStep: options.onStep,
+  });
+  stack.defer(() => core.removals.stop());
+  await core.gate.check();
+  stack.defer(repeat(POOL_CHECK_MS, () => core.gate.check()));
+  const service = createSnapshotsService(core.snapshotter);
   const server = await startServer({ address: config.address, service, log });
   stack.defer(() => server.drain(DRAIN_MS));
   log.info(
