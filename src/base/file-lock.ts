@@ -16,7 +16,7 @@ export interface FileLock {
  * @throws locked when another process holds it.
  */
 export function acquireFileLock(path: string): FileLock {
-  const flock = koffi.load('libc.so.6').func('int flock(int fd, int operation)');
+  const flock = koffi.load(null).func('int flock(int fd, int operation)');
   const fd = openSync(path, 'a+', 0o600);
   if (flock(fd, LOCK_EX | LOCK_NB) !== 0) {
     const errno = koffi.errno();

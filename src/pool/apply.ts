@@ -103,7 +103,9 @@ function createExecutors({ dm, blocks, poolName, storeId, busyTimeoutMs }: Apply
 
   return {
     activate,
-    'create-thin': async (step) => void (await tell(`create_thin ${step.id}`)),
+    'create-thin': async (step) => {
+      await tell(`create_thin ${step.id}`);
+    },
     'create-snap': async (step) => {
       const message = `create_snap ${step.id} ${step.originId}`;
       const origin = await dm.info(step.originName);
@@ -136,7 +138,9 @@ function createExecutors({ dm, blocks, poolName, storeId, busyTimeoutMs }: Apply
       );
     },
     discard: (step) => blocks.discard(devicePath(step.name), step.sizeBytes),
-    delete: async (step) => void (await ifPresent(tell(`delete ${step.id}`), 'ENODATA')),
+    delete: async (step) => {
+      await ifPresent(tell(`delete ${step.id}`), 'ENODATA');
+    },
   };
 }
 

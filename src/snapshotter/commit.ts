@@ -31,7 +31,7 @@ export async function commitSnapshot(context: Context, request: CommitRequest): 
     const totals = await flush(context, record);
     await context.store.transaction('Commit: committed', (tx) => {
       requireFreeKey(op, tx, name);
-      const { kind: _, ...kept } = record;
+      const { kind, ...kept } = record;
       const now = context.nowMs();
       tx.updateSnapshot({
         ...kept,

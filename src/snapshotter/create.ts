@@ -161,7 +161,7 @@ async function undo(context: Context, record: CreatingRecord): Promise<void> {
   }
 }
 
-function abandoned({ kind: _, ...record }: CreatingRecord) {
+function abandoned({ kind, ...record }: CreatingRecord) {
   return { ...record, state: 'removing' } as const;
 }
 

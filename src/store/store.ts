@@ -13,7 +13,6 @@ import { join } from 'node:path';
 import { open } from 'lmdb';
 import { DmthinError } from '../base/errors.ts';
 import { acquireFileLock } from '../base/file-lock.ts';
-import type { DeviceId, SnapshotId } from '../base/units.ts';
 import type { Meta } from './decode.ts';
 import { openTables } from './tables.ts';
 import { createReader, type StoreReader } from './reader.ts';
@@ -47,49 +46,45 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const { rootPath, onTransaction } = options;
   mkdirSync(rootPath, { recursive: true, mode: 0o700 });
   const lock = acquireFileLock(join(rootPath, LOCK_FILE));
-  try {
-    const environment = open({
-      path: join(rootPath, STORE_FILE),
-      noSubdir: true,
-      maxDbs: 16,
-      overlappingSync: false,
-    });
-    const tables = openTables(environment);
-    if (tables.meta.get('meta') === undefined) {
-      const fresh: Meta = {
-        schema: 1,
-        storeId: randomUUID(),
-        poolName: null,
-        nextSnapshotId: 1,
-        nextDeviceId: 1,
-      };
-      await environment.childTransaction(() => void tables.meta.put('meta', fresh));
-    }
-    const reader = createReader(tables);
-    const writer = createWriter(tables, reader);
-    reader.meta();
-    return {
-      ...reader,
-      rootPath,
-      async transaction<T>(name: string, body: (tx: StoreWriter) => Synchronous<T>): Promise<T> {
-        onTransaction?.(`before ${name}`);
-        const result = await environment
-          .childTransaction<T>(() => body(writer))
-          .catch((error: unknown) => {
-            throw error instanceof DmthinError ? error : explainCommitFailure(name, rootPath, error);
-          });
-        onTransaction?.(`after ${name}`);
-        return result;
-      },
-      async close() {
-        await environment.close();
-        lock.release();
-      },
+  await using opened = new AsyncDisposableStack();
+  opened.defer(() => lock.release());
+  const environment = open({
+    path: join(rootPath, STORE_FILE),
+    noSubdir: true,
+    maxDbs: 16,
+    overlappingSync: false,
+  });
+  opened.defer(() => environment.close());
+  const tables = openTables(environment);
+  if (tables.meta.get('meta') === undefined) {
+    const fresh: Meta = {
+      schema: 1,
+      storeId: randomUUID(),
+      poolName: null,
+      nextSnapshotId: 1,
+      nextDeviceId: 1,
     };
-  } catch (error) {
-    lock.release();
-    throw error;
+    await environment.childTransaction(() => void tables.meta.put('meta', fresh));
   }
+  const reader = createReader(tables);
+  reader.meta();
+  const writer = createWriter(tables, reader);
+  const closing = opened.move();
+  return {
+    ...reader,
+    rootPath,
+    async transaction<T>(name: string, body: (tx: StoreWriter) => Synchronous<T>): Promise<T> {
+      onTransaction?.(`before ${name}`);
+      const result = await environment
+        .childTransaction<T>(() => body(writer))
+        .catch((error: unknown) => {
+          throw error instanceof DmthinError ? error : explainCommitFailure(name, rootPath, error);
+        });
+      onTransaction?.(`after ${name}`);
+      return result;
+    },
+    close: () => closing.disposeAsync(),
+  };
 }
 
 function explainCommitFailure(name: string, rootPath: string, error: unknown): DmthinError {
@@ -105,4 +100,4 @@ function explainCommitFailure(name: string, rootPath: string, error: unknown): D
   );
 }
 
-export type { DeviceId, SnapshotId, StoreReader, StoreWriter };
+export type { StoreReader, StoreWriter };
