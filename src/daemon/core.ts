@@ -10,6 +10,7 @@ import { baseKey, createEnsureBase, type BaseSpec } from '../pool/base-device.ts
 import { createReadDeviceTotals } from '../pool/device-totals.ts';
 import { createGate, type Gate } from '../pool/gate.ts';
 import type { Floors } from '../pool/health.ts';
+import type { ListPoolDevices } from '../pool/pool-devices.ts';
 import { recover } from '../pool/recovery.ts';
 import { createThinPool } from '../pool/thin-pool.ts';
 import type { Context } from '../snapshotter/context.ts';
@@ -33,6 +34,7 @@ export interface CoreOptions {
   readonly dm: DmClient;
   readonly blocks: BlockDevices;
   readonly filesystems: Filesystems;
+  readonly listPoolDevices: ListPoolDevices;
   readonly poolName: DmName;
   readonly base: BaseSpec;
   readonly asyncRemove: boolean;
@@ -66,7 +68,12 @@ export function createCore(options: CoreOptions): Core {
   });
   const gate = createGate({
     pool,
-    recover: () => recover({ store, dm, pool, apply, locks, log, wantedBaseKey: baseKey(base) }),
+    recover: () =>
+      recover({
+        ...{ store, dm, pool, apply, locks, log },
+        listPoolDevices: options.listPoolDevices,
+        wantedBaseKey: baseKey(base),
+      }),
     onOpen: () => removals.wake(),
     log,
   });

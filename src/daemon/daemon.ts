@@ -15,6 +15,7 @@ import { readUsedInodes } from '../filesystem/superblock.ts';
 import { startServer } from '../grpc/server.ts';
 import { createSnapshotsService } from '../grpc/service.ts';
 import { DEFAULT_FLOORS } from '../pool/health.ts';
+import { createListPoolDevices } from '../pool/pool-devices.ts';
 import { openStore, type Store, type StoreOptions } from '../store/store.ts';
 import type { Config } from './config.ts';
 import { createCore, type CoreOptions } from './core.ts';
@@ -66,6 +67,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       grow: (path, fsType) => growFilesystem(runProcess, { devicePath: path, fsType }),
       readUsedInodes,
     },
+    listPoolDevices: createListPoolDevices({ dm, run: runProcess, poolName: config.poolName, log }),
     poolName: config.poolName,
     base: { fsType: config.fsType, sizeBytes: config.baseImageSizeBytes, fsOptions: config.fsOptions },
     asyncRemove: config.asyncRemove,

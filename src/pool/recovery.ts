@@ -2,6 +2,7 @@
  * Bringing store and kernel together again, at start and whenever the pool has come back. Every action is idempotent and
  * nothing is "faulty for good": what cannot be done now is told and tried again at the next recovery or use.
  *
+ * - a pool that the store meets for the first time: the ids that it has already are marked foreign, before anything else.
  * - creating: nobody has been told of it: undone.
  * - active: its device is activated; one found suspended is resumed.
  * - committed: its device is deactivated (when the last user closes it, if it is open).
@@ -21,6 +22,7 @@ import { deleteBase } from './base-device.ts';
 import { baseLock, keyLock } from './locks.ts';
 import { snapshotDeviceName } from './names.ts';
 import { planActivate, planUndoCreate } from './plan.ts';
+import type { ListPoolDevices } from './pool-devices.ts';
 import type { ThinPool } from './thin-pool.ts';
 
 export interface RecoveryOptions {
@@ -30,6 +32,7 @@ export interface RecoveryOptions {
   readonly apply: ApplyStep;
   readonly locks: KeyedMutex;
   readonly log: Log;
+  readonly listPoolDevices: ListPoolDevices;
   /** The base that the settings want now; other ready ones are deleted. */
   readonly wantedBaseKey: string;
 }
@@ -55,6 +58,7 @@ const PAGE = 500;
 export async function recover(options: RecoveryOptions): Promise<RecoveryReport> {
   const { store, dm, pool, apply, locks, log, wantedBaseKey } = options;
   const view = await pool.look('recovery', 'change');
+  await scanOnce(options);
   const present = new Set<string>((await dm.list()).map((device) => device.name));
   const counts = { undone: 0, activated: 0, resumed: 0, deactivated: 0, basesDeleted: 0 };
   const problems: string[] = [];
@@ -123,6 +127,22 @@ export async function recover(options: RecoveryOptions): Promise<RecoveryReport>
     });
   }
   return { ...counts, removalsPending: store.removals().length, problems };
+}
+
+/** Without thin_ls the ids are met one by one, when the kernel answers EEXIST. */
+async function scanOnce({ store, listPoolDevices, log }: RecoveryOptions): Promise<void> {
+  if (store.meta().poolScanned) return;
+  try {
+    const ids = await listPoolDevices();
+    await store.transaction('recovery: scanned', (tx) => tx.markScanned(ids));
+    if (ids.length > 0)
+      log.info(
+        { devices: ids.length },
+        'the pool has devices that this store did not make; they are left alone',
+      );
+  } catch (error) {
+    log.warn({ error }, 'could not list the devices that the pool has; install thin-provisioning-tools');
+  }
 }
 
 function* allSnapshots(store: Store): Generator<SnapshotRecord> {

@@ -54,6 +54,8 @@ const metaSchema = v.object({
   storeId: v.string(),
   /** The pool that all device ids belong to; null until the first attach. */
   poolName: v.nullable(v.string()),
+  /** Whether the ids that the pool had before us are marked foreign. */
+  poolScanned: v.boolean(),
   nextSnapshotId: v.pipe(count, v.minValue(1)),
   /** Counts up for ever; the id is this modulo the id space. */
   nextDeviceId: v.pipe(count, v.minValue(1)),

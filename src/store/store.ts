@@ -61,6 +61,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       schema: 1,
       storeId: randomUUID(),
       poolName: null,
+      poolScanned: false,
       nextSnapshotId: 1,
       nextDeviceId: 1,
     };

@@ -23,7 +23,10 @@ export interface StoreWriter extends StoreReader {
   forgetBase(key: string): void;
   /** Notes a device id that the pool has and we did not make, so that it is never handed out. */
   markForeign(id: DeviceId): void;
+  /** Binds the store to a pool whose devices are not known yet. */
   setPoolName(name: string): void;
+  /** Marks those of `ids` that nobody owns as foreign: the pool had them before us. */
+  markScanned(ids: readonly DeviceId[]): void;
 }
 
 const ID_SPACE = MAX_DEVICE_ID + 1;
@@ -31,6 +34,10 @@ const ID_SPACE = MAX_DEVICE_ID + 1;
 export function createWriter(tables: Tables, reader: StoreReader): StoreWriter {
   function releaseDevice(id: DeviceId): void {
     if (reader.deviceOwner(id)?.kind !== 'foreign') void tables.devices.remove(id);
+  }
+
+  function markForeign(id: DeviceId): void {
+    void tables.devices.put(id, { kind: 'foreign' });
   }
 
   function nextDeviceId(): DeviceId {
@@ -130,7 +137,12 @@ export function createWriter(tables: Tables, reader: StoreReader): StoreWriter {
       void tables.bases.remove(key);
       releaseDevice(record.deviceId);
     },
-    markForeign: (id) => void tables.devices.put(id, { kind: 'foreign' }),
-    setPoolName: (name) => void tables.meta.put('meta', { ...reader.meta(), poolName: name }),
+    markForeign,
+    setPoolName: (name) =>
+      void tables.meta.put('meta', { ...reader.meta(), poolName: name, poolScanned: false }),
+    markScanned(ids) {
+      for (const id of ids) if (reader.deviceOwner(id) === undefined) markForeign(id);
+      void tables.meta.put('meta', { ...reader.meta(), poolScanned: true });
+    },
   };
 }

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLog } from '../../../src/base/log.ts';
-import { bytes, dmName, sectors, type DmName } from '../../../src/base/units.ts';
+import { bytes, deviceId, dmName, sectors, type DmName } from '../../../src/base/units.ts';
 import { createCore, type Core, type CoreOptions } from '../../../src/daemon/core.ts';
 import { poolTable } from '../../../src/dm/tables.ts';
 import { openStore, type Store } from '../../../src/store/store.ts';
@@ -54,6 +54,7 @@ export async function createWorld(): Promise<World> {
         store,
         dm: createFakeDmClient(kernel, hooks),
         poolName: POOL,
+        listPoolDevices: async () => [...kernel.pool(POOL).thins.keys()].map((id) => deviceId(id)),
         blocks: {
           flush: async (path) => void deeds.push(`flush ${path}`),
           discard: async (path) => void deeds.push(`discard ${path}`),

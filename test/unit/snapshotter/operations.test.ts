@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DmthinError, type ErrorCode } from '../../../src/base/errors.ts';
-import { dmName } from '../../../src/base/units.ts';
+import { deviceId, dmName } from '../../../src/base/units.ts';
 import type { SnapshotInfo } from '../../../src/snapshotter/snapshotter.ts';
 import { activeDevices, createPool, createWorld, POOL, type Running } from './harness.ts';
 
@@ -216,16 +216,20 @@ test('discard_blocks discards after the durable mark, under a name of its own', 
   assert.deepEqual(activeDevices(world.kernel), []);
 });
 
-test('ids that the pool has and we did not make are skipped for good', async () => {
-  await using world = await createWorld();
-  for (const id of [1, 2, 4]) world.kernel.message(POOL, `create_thin ${id}`);
-  const running = await world.start();
-  const { snapshotter } = running;
-  const [a] = await snapshotter.prepare('a', '', {});
-  assert.equal(a?.source, '/dev/mapper/pool-snap-5');
-  await snapshotter.remove('a');
-  assert.deepEqual([...world.kernel.pool(POOL).thins.keys()].sort(), [1, 2, 3, 4]);
-});
+for (const known of [true, false]) {
+  test(`ids that the pool has and we did not make are skipped for good, ${known ? 'listed' : 'not listed'} at start`, async () => {
+    await using world = await createWorld();
+    for (const id of [1, 2, 4]) world.kernel.message(POOL, `create_thin ${id}`);
+    const cannotList = () => Promise.reject(new Error('no thin_ls'));
+    const running = await world.start(known ? {} : { listPoolDevices: cannotList });
+    assert.equal(running.store.deviceOwner(deviceId(4))?.kind, known ? 'foreign' : undefined);
+    const { snapshotter } = running;
+    const [a] = await snapshotter.prepare('a', '', {});
+    assert.equal(a?.source, '/dev/mapper/pool-snap-5');
+    await snapshotter.remove('a');
+    assert.deepEqual([...world.kernel.pool(POOL).thins.keys()].sort(), [1, 2, 3, 4]);
+  });
+}
 
 test('an active origin is suspended for the snapshot and resumed', async () => {
   await using world = await createWorld();
