@@ -1,9 +1,14 @@
 /** What the commands need from the rest of the program; main.ts supplies the real ones, tests their own. */
 import type { Log, LogLevel } from '../base/log.ts';
 import type { RunProcess } from '../base/process.ts';
+import type { DmName } from '../base/units.ts';
 import type { Config } from '../daemon/config.ts';
+import type { DmClient } from '../dm/client.ts';
+import type { BlockDevices } from '../pool/block-devices.ts';
 import type { SnapshotInfo, Usage } from '../snapshotter/snapshotter.ts';
 import type { Terminal } from './terminal.ts';
+
+export type Transport = Config['transport'];
 
 export interface Daemon {
   /** The socket that it listens on. */
@@ -35,4 +40,9 @@ export interface CliDeps {
   readonly createLog: (level: LogLevel) => Log;
   readonly startDaemon: (config: Config, deps: { log: Log; version: string }) => Promise<Daemon>;
   readonly connect: (address: string) => SnapshotClient;
+  readonly isRoot: () => boolean;
+  readonly openDm: (transport: Transport) => Promise<DmClient>;
+  readonly blockDevices: BlockDevices;
+  /** @returns undefined when there is no store in `rootPath`. @throws locked while a daemon has it. */
+  readonly countSnapshots: (rootPath: string, pool: DmName) => Promise<number | undefined>;
 }

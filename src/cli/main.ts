@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { DmthinError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { runProcess } from '../base/process.ts';
+import { createBlockDevices } from '../pool/block-devices.ts';
 import type { CliDeps } from './deps.ts';
 import { runCli } from './program.ts';
 import { processTerminal } from './terminal.ts';
@@ -26,6 +27,10 @@ const deps: CliDeps = {
   connect: () => {
     throw missing('snapshots');
   },
+  isRoot: () => process.geteuid?.() === 0,
+  openDm: () => Promise.reject(missing('device-mapper')),
+  blockDevices: createBlockDevices(runProcess),
+  countSnapshots: () => Promise.resolve(undefined),
 };
 
 // A reader that has seen enough (`dmthin snapshots ls | head`) is no failure.

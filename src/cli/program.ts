@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { addConfigCommands } from './config.ts';
 import type { CliDeps } from './deps.ts';
 import { EXIT_CODE_MEANINGS, EXIT_CODES, printFailure, toFailure } from './failure.ts';
+import { addPoolCommands } from './pool.ts';
 import { addServeCommand } from './serve.ts';
 import { addSnapshotsCommands } from './snapshots.ts';
 
@@ -12,6 +13,7 @@ export function buildProgram(deps: CliDeps): Command {
     .version(deps.version, '-V, --version', 'print the version')
     .addHelpText('after', exitCodeHelp());
   addServeCommand(program, deps);
+  addPoolCommands(program, deps);
   addConfigCommands(program, deps);
   addSnapshotsCommands(program, deps);
   for (const command of walk(program))
