@@ -2,7 +2,7 @@
 import { createKeyedMutex } from '../base/keyed-mutex.ts';
 import type { Log } from '../base/log.ts';
 import type { DmName } from '../base/units.ts';
-import type { BlockDevices } from '../dm/block-devices.ts';
+import type { BlockIo } from '../dm/block-io.ts';
 import type { DmClient } from '../dm/client.ts';
 import type { FsType } from '../filesystem/types.ts';
 import { createApply, type ApplyOptions } from '../pool/apply.ts';
@@ -32,7 +32,7 @@ export interface Filesystems {
 export interface CoreOptions {
   readonly store: Store;
   readonly dm: DmClient;
-  readonly blocks: BlockDevices;
+  readonly blocks: BlockIo;
   readonly filesystems: Filesystems;
   readonly listPoolDevices: ListPoolDevices;
   readonly poolName: DmName;

@@ -6,7 +6,7 @@ import { DmthinError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { runProcess } from '../base/process.ts';
 import type { DmName } from '../base/units.ts';
-import { createBlockDevices } from '../dm/block-devices.ts';
+import { createBlockIo } from '../dm/block-io.ts';
 import type { DmClient } from '../dm/client.ts';
 import { openDmClient } from '../dm/open-client.ts';
 import { formatBase } from '../filesystem/format-base.ts';
@@ -61,7 +61,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const core = createCore({
     store,
     dm,
-    blocks: createBlockDevices(),
+    blocks: createBlockIo(),
     filesystems: {
       format: (path, spec) => formatBase(runProcess, path, spec),
       grow: (path, fsType) => growFilesystem(runProcess, { devicePath: path, fsType }),

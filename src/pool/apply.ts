@@ -3,7 +3,7 @@ import { DmthinError, hasCode } from '../base/errors.ts';
 import { createKeyedMutex } from '../base/keyed-mutex.ts';
 import { retry } from '../base/retry.ts';
 import { bytesToSectors, type DmName } from '../base/units.ts';
-import type { BlockDevices } from '../dm/block-devices.ts';
+import type { BlockIo } from '../dm/block-io.ts';
 import { devicePath, type DmClient } from '../dm/client.ts';
 import { thinTable } from '../dm/tables.ts';
 import { deviceUuid } from './names.ts';
@@ -16,7 +16,7 @@ type Executors = {
 
 export interface ApplyOptions {
   readonly dm: DmClient;
-  readonly blocks: BlockDevices;
+  readonly blocks: BlockIo;
   readonly poolName: DmName;
   readonly storeId: string;
   /** How long `deactivate` waits for an open device. */

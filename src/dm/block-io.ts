@@ -4,7 +4,7 @@ import type { Bytes } from '../base/units.ts';
 import { errnoError, errnoName } from './errno.ts';
 import { openIoctlPort } from './ioctl-port.ts';
 
-export interface BlockDevices {
+export interface BlockIo {
   /** fsync: everything written to the device is on the disk afterwards, the pool's metadata included. */
   flush(path: string): Promise<void>;
   /** Tells the device that its first `sizeBytes` are not needed any more. A device that cannot discard: nothing happens. */
@@ -14,7 +14,7 @@ export interface BlockDevices {
 /** linux/fs.h: _IO(0x12, 119), with a u64 pair of start and length in bytes. */
 const BLKDISCARD = 0x1277;
 
-export function createBlockDevices(): BlockDevices {
+export function createBlockIo(): BlockIo {
   return {
     async flush(path) {
       const device = await open(path, 'r+');
