@@ -94,9 +94,8 @@ async function activate(
   } catch (error) {
     // The kernel says EINVAL or EIO for everything that it dislikes about the metadata.
     if (!hasCode(error, 'invalid_argument', 'internal')) throw error;
-    throw error.with({
-      nextStep: `dmesg | grep device-mapper has the kernel's reason; thin_check ${metadataDevice} checks the metadata`,
-    });
+    const nextStep = `dmesg | grep device-mapper has the kernel's reason; thin_check ${metadataDevice} checks the metadata`;
+    throw error.with({ nextStep }, 'failed_precondition');
   }
 }
 
