@@ -8,7 +8,7 @@
  * - Calls under way never fill libuv's pool, which files, DNS and the store use too; and calls that only ask have
  *   lanes of their own, so that blocked changes cannot keep anybody from looking.
  */
-import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import koffi, { type KoffiFunc } from 'koffi';
 import { DmthinError, toDmthinError } from '../base/errors.ts';
 import { createLanes } from './lanes.ts';
@@ -30,14 +30,13 @@ const DEFAULT_POOL_THREADS = 4;
 type Ioctl = KoffiFunc<(fd: number, request: number, argument: Buffer) => number>;
 
 /**
+ * Takes over the open control file.
  * @param threads size of libuv's pool; the port uses half of it at most.
- * @throws what open(2) answered, as Node reports it.
  */
-export async function openIoctlPort(path: string, threads = poolThreads()): Promise<IoctlPort> {
+export function createIoctlPort(file: FileHandle, threads = poolThreads()): IoctlPort {
   // The program itself has libc's symbols, whatever that libc is called here. Declared without its variadic part, which
   // koffi cannot call asynchronously; a pointer argument is passed alike on x86-64 and arm64.
   const ioctl: Ioctl = koffi.load(null).func('int ioctl(int fd, ulong request, void *argument)');
-  const file = await open(path, 'r+');
   const inFlight = Math.max(2, Math.min(MAX_IN_FLIGHT, Math.floor(threads / 2)));
   const askLanes = Math.max(1, Math.floor(inFlight / 4));
   const lanes = { ask: createLanes(askLanes), change: createLanes(inFlight - askLanes) };
