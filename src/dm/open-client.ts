@@ -9,6 +9,7 @@ import { createDmsetupClient } from './dmsetup-client.ts';
 import { parseVersions, type Version } from './dmsetup-output.ts';
 import { errnoError, errnoFromWords } from './errno.ts';
 import { createIoctlClient } from './ioctl-client.ts';
+import { createIoctlPort, loadKoffi } from './ioctl-port.ts';
 
 export interface OpenClientDeps {
   /** Runs dmsetup, for that transport only. */
@@ -37,21 +38,15 @@ export async function openDmClient(
   if (transport === 'dmsetup') return openDmsetup(run, nodes);
   let koffi;
   try {
-    // Imported here: what it needs of this machine may be missing.
-    koffi = await import('./ioctl-port.ts');
+    koffi = await loadKoffi();
   } catch (error) {
-    const failure = new DmthinError(
-      'unsupported',
-      { op: OP, what: 'koffi does not load on this machine', nextStep: 'set transport = "dmsetup"' },
-      error,
-    );
-    if (transport === 'ioctl') throw failure;
-    log.warn({ err: failure }, 'device-mapper is used through dmsetup processes, which are slow');
+    if (transport === 'ioctl') throw error;
+    log.warn({ err: error }, 'device-mapper is used through dmsetup processes, which are slow');
     return openDmsetup(run, nodes);
   }
   const control = await openControl(paths.dev ?? '/dev');
   try {
-    return await checked(createIoctlClient(koffi.createIoctlPort(control), nodes));
+    return await checked(createIoctlClient(createIoctlPort(koffi, control), nodes));
   } catch (error) {
     await control.close();
     throw error;
