@@ -252,12 +252,14 @@ describe('the log', () => {
     const client = await open({ snapshotter: 'other-name' });
     await client.prepare('a', '');
     await refusedWith('not_found', client.stat('nobody'));
+    await client.update('a', { kind: 'set', labels: { k: 'v' } });
     const of = (op: string): unknown => log.find(({ facts }) => facts['op'] === op);
     assert.partialDeepStrictEqual(of('Prepare'), {
       level: 'debug',
       facts: { snapshotter: 'other-name', key: 'a' },
       message: 'call served',
     });
+    assert.partialDeepStrictEqual(of('Update'), { facts: { snapshotter: 'other-name', name: 'a' } });
     assert.partialDeepStrictEqual(of('Stat'), {
       level: 'debug',
       facts: { key: 'nobody', code: 'not_found' },
