@@ -52,6 +52,8 @@ export function createCalls(log: Log): Calls {
         () => finish(),
         (error: unknown) => finish(explain(error, signal, op)),
       )
+      // Whatever an answer meets must not take the daemon down.
+      .catch((error: unknown) => log.error({ op, error: String(error) }, 'answering a call failed'))
       .finally(() => running.delete(done));
     running.set(done, controller);
   }

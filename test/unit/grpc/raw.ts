@@ -1,4 +1,5 @@
 /** gRPC by hand over HTTP/2: for what no well-behaved client sends, and for seeing the bytes that ours gets. */
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import {
   type ClientHttp2Session,
@@ -63,6 +64,12 @@ export async function openRaw(t: TestContext, path: string): Promise<RawClient> 
   t.after(() => session.destroy());
   await once(session, 'connect');
   return { session, call: (request) => callRaw(session, request) };
+}
+
+/** The server is in good health. */
+export async function assertServes({ call }: RawClient): Promise<void> {
+  const answer = await call({ method: 'Cleanup', body: frame(Buffer.alloc(0)) });
+  assert.deepEqual([answer.grpcStatus, answer.messages.length], [0, 1]);
 }
 
 /** One length-prefixed gRPC message. */
