@@ -7,6 +7,8 @@
 
 # An applet starts through /proc/self/exe, which only the guest's own /proc resolves: hence the full path, once.
 /bin/mount -t proc proc /proc || exit 1
+# Node maps io_uring rings; in the 7.2 kernel the fork of a process that does breaks page counts, and the guest with them.
+[ ! -e /proc/sys/kernel/io_uring_disabled ] || echo 2 > /proc/sys/kernel/io_uring_disabled
 # Settings and modules are on the host's root, perhaps below /tmp or /dev/shm: use them before anything is mounted over.
 . "$1"
 failed=
