@@ -76,7 +76,7 @@ export async function ensureFastKernel(
     return { kind: 'ready', path };
   } catch (error) {
     if (hasCode(error, 'cancelled')) throw error;
-    const reason = toDmthinError(error, 'fetch').message;
+    const reason = firstLine(toDmthinError(error, 'fetch').message);
     await rememberFailure(cache, reason);
     return { kind: 'unavailable', reason, isNews: true };
   }
@@ -106,7 +106,7 @@ async function rememberedFailure(cache: string): Promise<string | undefined> {
   try {
     const [{ mtimeMs }, reason] = await Promise.all([stat(file), readFile(file, 'utf8')]);
     if (Date.now() - mtimeMs > REMEMBER_FAILURE_MS) return undefined;
-    return `${reason.split('\n')[0] ?? ''} (noted in ${file}: remove it to try again)`;
+    return `${firstLine(reason)} (noted in ${file}: remove it to try again)`;
   } catch {
     return undefined;
   }
@@ -185,6 +185,10 @@ async function readSources(etc: string): Promise<[string, string][]> {
   const paths = ['sources.list', ...names.map((name) => join('sources.list.d', name))];
   const texts = await Promise.all(paths.map((path) => readFile(join(etc, path), 'utf8').catch(() => '')));
   return paths.map((path, index) => [path, texts[index] ?? '']);
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? '';
 }
 
 function unavailable(what: string): DmthinError {

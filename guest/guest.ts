@@ -83,7 +83,7 @@ async function tryToBoot(
     return end.kind === 'died' && !end.booted ? `it ${end.how} while it booted` : end;
   } catch (error) {
     if (around.signal.aborted) throw error;
-    return toDmthinError(error, 'guest kernel').message;
+    return toDmthinError(error, 'guest kernel').message.split('\n', 1).join('');
   }
 }
 
