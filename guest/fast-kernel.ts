@@ -25,7 +25,7 @@ import { dirname, join } from 'node:path';
 import { DmthinError, hasCode, toDmthinError } from '../src/base/errors.ts';
 import { runChecked, type RunProcess } from '../src/base/process.ts';
 import { findMirror, sourceLine } from './apt-sources.ts';
-import { ensurePackages } from './requirements.ts';
+import { ensurePackages, thisMachine } from './requirements.ts';
 
 const SUITE = 'sid';
 const PACKAGES = ['user-mode-linux', 'libc6'] as const;
@@ -71,7 +71,7 @@ export async function ensureFastKernel(
   try {
     await makeCache(cache);
     notice('fetching a newer, faster kernel, once (50 MB; DMTHIN_GUEST_KERNEL=distribution does without)');
-    await ensurePackages(['fast-kernel'], { run, say: notice });
+    await ensurePackages(['fast-kernel'], await thisMachine(run, notice));
     await fetchKernel(cache, run);
     return { kind: 'ready', path };
   } catch (error) {
