@@ -25,7 +25,7 @@ import { dirname, join } from 'node:path';
 import { DmthinError, hasCode, toDmthinError } from '../src/base/errors.ts';
 import { runChecked, type RunProcess } from '../src/base/process.ts';
 import { findMirror, sourceLine } from './apt-sources.ts';
-import { ensurePackages } from './requirements.ts';
+import { ensurePackages, thisMachine } from './requirements.ts';
 
 const SUITE = 'sid';
 const PACKAGES = ['user-mode-linux', 'libc6'] as const;
@@ -71,12 +71,12 @@ export async function ensureFastKernel(
   try {
     await makeCache(cache);
     notice('fetching a newer, faster kernel, once (50 MB; DMTHIN_GUEST_KERNEL=distribution does without)');
-    await ensurePackages(['fast-kernel'], { run, say: notice });
+    await ensurePackages(['fast-kernel'], await thisMachine(run, notice));
     await fetchKernel(cache, run);
     return { kind: 'ready', path };
   } catch (error) {
     if (hasCode(error, 'cancelled')) throw error;
-    const reason = toDmthinError(error, 'fetch').message;
+    const reason = firstLine(toDmthinError(error, 'fetch').message);
     await rememberFailure(cache, reason);
     return { kind: 'unavailable', reason, isNews: true };
   }
@@ -106,7 +106,7 @@ async function rememberedFailure(cache: string): Promise<string | undefined> {
   try {
     const [{ mtimeMs }, reason] = await Promise.all([stat(file), readFile(file, 'utf8')]);
     if (Date.now() - mtimeMs > REMEMBER_FAILURE_MS) return undefined;
-    return `${reason.split('\n')[0] ?? ''} (noted in ${file}: remove it to try again)`;
+    return `${firstLine(reason)} (noted in ${file}: remove it to try again)`;
   } catch {
     return undefined;
   }
@@ -185,6 +185,10 @@ async function readSources(etc: string): Promise<[string, string][]> {
   const paths = ['sources.list', ...names.map((name) => join('sources.list.d', name))];
   const texts = await Promise.all(paths.map((path) => readFile(join(etc, path), 'utf8').catch(() => '')));
   return paths.map((path, index) => [path, texts[index] ?? '']);
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? '';
 }
 
 function unavailable(what: string): DmthinError {

@@ -7,7 +7,7 @@ import { runGuest } from './guest.ts';
 import { runOnHost } from './host.ts';
 import type { GuestEnd } from './machine.ts';
 import { type GuestOptions, parseOptions, USAGE } from './options.ts';
-import { ensurePackages } from './requirements.ts';
+import { ensurePackages, thisMachine } from './requirements.ts';
 import { createScratch, type Scratch } from './scratch.ts';
 
 /** Exit codes of our own, as sysexits.h, timeout(1) and docker-run(1) have them. */
@@ -64,7 +64,7 @@ async function start(options: GuestOptions, scratch: Scratch, signal: AbortSigna
     say,
   };
   if (options.onHost) return runOnHost(options, scratch, around);
-  await ensurePackages(['guest'], around);
+  await ensurePackages(['guest'], await thisMachine(around.run, say));
   return runGuest(options, scratch, around);
 }
 
