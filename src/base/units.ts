@@ -69,7 +69,7 @@ export function sectorsToBytes(size: Sectors): Bytes {
   return bytes(size * SECTOR_BYTES);
 }
 
-const SIZE = /^\s*(\d+(?:\.\d+)?)\s*([kmgtpKMGTP]?)(?:i?[bB])?\s*$/;
+const SIZE = /^\s*(\d+(?:\.\d+)?)\s*([kmgtpKMGTP]?)(?:[iI]?[bB])?\s*$/;
 const EXPONENT: Readonly<Record<string, number>> = { '': 0, k: 1, m: 2, g: 3, t: 4, p: 5 };
 
 /**

@@ -1,10 +1,16 @@
 /** The daemon's settings, decoded. How they are read from TOML: read-config.ts. */
+import type { LogLevel } from '../base/log.ts';
 import type { Bytes, DmName } from '../base/units.ts';
 import type { TransportName } from '../dm/client.ts';
 import type { FsType } from '../filesystem/types.ts';
 
+/** Read when no `--config` is given. */
+export const DEFAULT_CONFIG_PATH = '/etc/dmthin/config.toml';
+export const DEFAULT_ROOT_PATH = '/var/lib/dmthin';
+export const DEFAULT_ADDRESS = '/run/dmthin/dmthin.sock';
+
 export interface Config {
-  /** Where the store lives. `--root` wins over `root_path`. Default /var/lib/dmthin. */
+  /** Where the store lives. `--root` wins over `root_path`. Default {@link DEFAULT_ROOT_PATH}. */
   readonly rootPath: string;
   readonly poolName: DmName;
   /** Virtual size of a new parentless device. */
@@ -14,7 +20,9 @@ export interface Config {
   readonly fsType: FsType;
   /** mkfs options as the user wrote them; '' means our defaults. */
   readonly fsOptions: string;
-  /** The unix socket. Default /run/dmthin/dmthin.sock. */
+  /** The unix socket. `--address` wins. Default {@link DEFAULT_ADDRESS}. */
   readonly address: string;
   readonly transport: TransportName | 'auto';
+  /** `--log-level` wins. Default info. */
+  readonly logLevel: LogLevel;
 }

@@ -41,6 +41,7 @@ export interface CallOptions {
 /** Decides which snapshots List returns. */
 export type SnapshotPredicate = (info: SnapshotInfo) => boolean;
 
+/** Keys and labels have been validated by the caller (labels.ts). */
 export interface Snapshotter {
   prepare(key: string, parent: string, labels: Labels, options?: CallOptions): Promise<Mount[]>;
   view(key: string, parent: string, labels: Labels, options?: CallOptions): Promise<Mount[]>;

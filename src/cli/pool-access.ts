@@ -1,0 +1,53 @@
+/** What the pool commands share: option values, and device-mapper for the length of one command. */
+import { InvalidArgumentError, Option } from 'commander';
+import { DmthinError } from '../base/errors.ts';
+import { type Bytes, dmName, type DmName, parseSize } from '../base/units.ts';
+import type { ProvisionDeps } from '../pool/provision-facts.ts';
+import type { CliDeps, Transport } from './deps.ts';
+
+/** An argument that names a pool. */
+export function readPoolName(text: string): DmName {
+  try {
+    return dmName(text);
+  } catch {
+    const hint = text.startsWith('/dev/mapper/')
+      ? 'Give the name alone, without /dev/mapper/.'
+      : 'It is not a usable name.';
+    throw new InvalidArgumentError(hint);
+  }
+}
+
+export function readSize(text: string): Bytes {
+  const size = parseSize(text);
+  if (size === undefined || size === 0)
+    throw new InvalidArgumentError('It is not a size such as 20G or 512M.');
+  return size;
+}
+
+export function transportOption(): Option {
+  return new Option('--transport <name>', 'how device-mapper is reached')
+    .choices(['auto', 'ioctl', 'dmsetup'])
+    .default('auto');
+}
+
+/** @throws unsupported (EPERM) for anybody but root: the kernel's own answers would be less clear. */
+export async function withDeviceMapper<T>(
+  transport: Transport,
+  deps: CliDeps,
+  body: (access: ProvisionDeps) => Promise<T>,
+): Promise<T> {
+  if (!deps.isRoot()) {
+    throw new DmthinError('unsupported', {
+      op: 'pool',
+      what: 'device-mapper and loop devices are for root alone',
+      errno: 'EPERM',
+      nextStep: 'run the same command with sudo',
+    });
+  }
+  const dm = await deps.openDm(transport);
+  try {
+    return await body({ dm, devices: deps.blockDevices });
+  } finally {
+    await dm.close();
+  }
+}

@@ -1,0 +1,122 @@
+/** `dmthin pool create`. */
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { DmthinError } from '../base/errors.ts';
+import type { Bytes, DmName } from '../base/units.ts';
+import { DEFAULT_CONFIG_PATH } from '../daemon/config.ts';
+import { describeStep } from '../pool/provision-apply.ts';
+import type { PoolBacking } from '../pool/provision-facts.ts';
+import { checkBlockSize, checkMetadataSize } from '../pool/provision-geometry.ts';
+import { createPool, type ProvisionResult } from '../pool/provision.ts';
+import type { CliDeps, Transport } from './deps.ts';
+import { readPoolName, readSize, transportOption, withDeviceMapper } from './pool-access.ts';
+import { painter, printJson } from './terminal.ts';
+
+interface CreateOptions {
+  readonly loopDir?: string;
+  readonly dataSize?: Bytes;
+  readonly metadataSize?: Bytes;
+  readonly dataDevice?: string;
+  readonly metadataDevice?: string;
+  readonly blockSize?: Bytes;
+  readonly force?: boolean;
+  readonly dryRun?: boolean;
+  readonly transport: Transport;
+  readonly json?: boolean;
+}
+
+const DESCRIPTION = `Makes a thin pool, or assembles one that is there already on its files or disks, for example
+after a reboot. The same command twice ends in the same pool. Existing pool metadata is never formatted over.`;
+
+export function addPoolCreateCommand(group: Command, deps: CliDeps): void {
+  group
+    .command('create')
+    .summary('make a thin pool, or assemble it again')
+    .description(DESCRIPTION)
+    .argument('<name>', 'the name that it gets in /dev/mapper', readPoolName)
+    .option('--loop-dir <dir>', 'keep the pool in two sparse files in this directory')
+    .option('--data-size <size>', 'size of the data file, for example 20G', readSize)
+    .option('--metadata-size <size>', 'size of the metadata file (default: from the data size)', readSize)
+    .option('--data-device <device>', 'keep the data on this disk, partition or logical volume')
+    .option('--metadata-device <device>', 'keep the metadata on this one')
+    .option('--block-size <size>', 'unit of allocation, a multiple of 64K (default: 64K)', readSize)
+    .option('--force', 'take files or disks that hold something else, and wipe it')
+    .option('--dry-run', 'print the steps, change nothing')
+    .addOption(transportOption())
+    .option('--json', 'print the outcome as JSON')
+    .action((name: DmName, options: CreateOptions) => create(name, options, deps));
+}
+
+async function create(name: DmName, options: CreateOptions, deps: CliDeps): Promise<void> {
+  const request = {
+    name,
+    backing: backingOf(options),
+    blockSectors: options.blockSize === undefined ? undefined : checkBlockSize(options.blockSize),
+    force: options.force === true,
+  };
+  const dryRun = options.dryRun === true;
+  const result = await withDeviceMapper(options.transport, deps, (access) =>
+    createPool(request, access, { dryRun }),
+  );
+  if (options.json === true) {
+    printJson(deps.terminal, {
+      pool: name,
+      outcome: result.outcome,
+      dry_run: dryRun,
+      steps: result.steps.map((step) => describeStep(step, name)),
+      warnings: result.warnings,
+    });
+    return;
+  }
+  print(name, result, dryRun, deps);
+}
+
+function backingOf(options: CreateOptions): PoolBacking {
+  const { loopDir, dataDevice, metadataDevice, dataSize, metadataSize } = options;
+  if (loopDir !== undefined && dataDevice === undefined && metadataDevice === undefined) {
+    return {
+      kind: 'loop',
+      directory: resolve(loopDir),
+      dataBytes: dataSize,
+      metadataBytes: metadataSize === undefined ? undefined : checkMetadataSize(metadataSize),
+    };
+  }
+  if (loopDir === undefined && dataDevice !== undefined && metadataDevice !== undefined) {
+    if (dataSize !== undefined || metadataSize !== undefined) {
+      throw usage('devices are taken whole: --data-size and --metadata-size go with --loop-dir');
+    }
+    return { kind: 'devices', data: resolve(dataDevice), metadata: resolve(metadataDevice) };
+  }
+  throw usage('give either --loop-dir, or both --data-device and --metadata-device');
+}
+
+function usage(what: string): DmthinError {
+  return new DmthinError('invalid_argument', {
+    op: 'pool create',
+    what,
+    nextStep: 'dmthin pool create --help',
+  });
+}
+
+function print(
+  name: DmName,
+  { outcome, steps, warnings }: ProvisionResult,
+  dryRun: boolean,
+  deps: CliDeps,
+): void {
+  const { terminal } = deps;
+  const paint = painter(terminal);
+  const lines = steps.map((step) => `  ${describeStep(step, name)}`);
+  for (const warning of warnings) terminal.err(`dmthin: warning: ${warning}`);
+  if (outcome === 'present') {
+    terminal.out(`pool ${name} is already there: nothing to do`);
+    return;
+  }
+  if (dryRun) {
+    terminal.out([`to be done for pool ${name} (nothing has been changed):`, ...lines].join('\n'));
+    return;
+  }
+  terminal.out([paint('green', `pool ${name} is ${outcome}`), ...lines].join('\n'));
+  if (outcome === 'made')
+    terminal.out(`next: set pool_name = "${name}" in ${DEFAULT_CONFIG_PATH}, then run: dmthin serve`);
+}

@@ -1,0 +1,13 @@
+/** `dmthin pool`: make, look at and take away thin pools. */
+import type { Command } from 'commander';
+import { addPoolCreateCommand } from './pool-create.ts';
+import { addPoolDestroyCommand } from './pool-destroy.ts';
+import { addPoolStatusCommand } from './pool-status.ts';
+import type { CliDeps } from './deps.ts';
+
+export function addPoolCommands(program: Command, deps: CliDeps): void {
+  const group = program.command('pool').description('Make, look at and take away thin pools.');
+  addPoolCreateCommand(group, deps);
+  addPoolStatusCommand(group, deps);
+  addPoolDestroyCommand(group, deps);
+}

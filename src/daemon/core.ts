@@ -1,0 +1,101 @@
+/** Puts store, device-mapper and filesystems together into the snapshotter. Opens and closes nothing itself. */
+import { createKeyedMutex } from '../base/keyed-mutex.ts';
+import type { Log } from '../base/log.ts';
+import type { DmName } from '../base/units.ts';
+import type { BlockIo } from '../dm/block-io.ts';
+import type { DmClient } from '../dm/client.ts';
+import type { FsType } from '../filesystem/types.ts';
+import { createApply, type ApplyOptions } from '../pool/apply.ts';
+import { baseKey, createEnsureBase, type BaseSpec } from '../pool/base-device.ts';
+import { createReadDeviceTotals } from '../pool/device-totals.ts';
+import { createGate, type Gate } from '../pool/gate.ts';
+import type { Floors } from '../pool/health.ts';
+import type { ListPoolDevices } from '../pool/pool-devices.ts';
+import { recover } from '../pool/recovery.ts';
+import { createThinPool } from '../pool/thin-pool.ts';
+import type { Context } from '../snapshotter/context.ts';
+import { createSnapshotter } from '../snapshotter/create-snapshotter.ts';
+import { createRemovalWorker, type RemovalWorker } from '../snapshotter/removal-worker.ts';
+import type { Snapshotter } from '../snapshotter/snapshotter.ts';
+import type { Store } from '../store/store.ts';
+
+/** What is done to filesystems on devices. */
+export interface Filesystems {
+  /** Makes a filesystem on the device at `path`, without lost+found. */
+  format(path: string, spec: BaseSpec): Promise<void>;
+  /** Grows the filesystem on the device at `path` to the device's size. */
+  grow(path: string, fsType: FsType): Promise<void>;
+  /** Inodes in use, from the superblock of the device at `path`. */
+  readUsedInodes(path: string): Promise<number>;
+}
+
+export interface CoreOptions {
+  readonly store: Store;
+  readonly dm: DmClient;
+  readonly blocks: BlockIo;
+  readonly filesystems: Filesystems;
+  readonly listPoolDevices: ListPoolDevices;
+  readonly poolName: DmName;
+  readonly base: BaseSpec;
+  readonly asyncRemove: boolean;
+  readonly discardBlocks: boolean;
+  readonly floors: Floors;
+  /** How long a removal waits for a device that is open. */
+  readonly busyTimeoutMs: number;
+  readonly removalDelayMs: number;
+  readonly removalRetryMs: number;
+  readonly log: Log;
+  readonly onStep?: ApplyOptions['onStep'];
+}
+
+export interface Core {
+  readonly snapshotter: Snapshotter;
+  readonly gate: Gate;
+  readonly removals: RemovalWorker;
+}
+
+export function createCore(options: CoreOptions): Core {
+  const { store, dm, filesystems, base, log } = options;
+  const pool = createThinPool(dm, options.poolName, options.floors);
+  const apply = createApply({ ...options, storeId: store.meta().storeId });
+  const locks = createKeyedMutex();
+  const readTotals = createReadDeviceTotals(dm, (path) => filesystems.readUsedInodes(path));
+  const removals = createRemovalWorker({
+    context: () => context,
+    log,
+    delayMs: options.removalDelayMs,
+    retryMs: options.removalRetryMs,
+  });
+  const gate = createGate({
+    pool,
+    recover: () =>
+      recover({
+        ...{ store, dm, pool, apply, locks, log },
+        listPoolDevices: options.listPoolDevices,
+        wantedBaseKey: baseKey(base),
+      }),
+    onOpen: () => removals.wake(),
+    log,
+  });
+  const context: Context = {
+    store,
+    dm,
+    pool,
+    apply,
+    locks,
+    ensureBase: createEnsureBase({
+      ...{ store, pool, apply, locks, log, readTotals },
+      format: (path, spec) => filesystems.format(path, spec),
+    }),
+    readTotals,
+    growFilesystem: (path, fsType) => filesystems.grow(path, fsType),
+    base,
+    asyncRemove: options.asyncRemove,
+    discardBlocks: options.discardBlocks,
+    whenReady: (op) => gate.whenOpen(op),
+    removalPending: () => removals.wake(),
+    log,
+    nowMs: Date.now,
+  };
+  return { snapshotter: createSnapshotter(context), gate, removals };
+}

@@ -1,0 +1,135 @@
+/**
+ * The composition root: the only place that constructs everything. Opened in order, closed in reverse, also when the
+ * start fails half-way.
+ */
+import { DmthinError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { runProcess } from '../base/process.ts';
+import type { DmName } from '../base/units.ts';
+import { createBlockIo } from '../dm/block-io.ts';
+import type { DmClient } from '../dm/client.ts';
+import { openDmClient } from '../dm/open-client.ts';
+import { formatBase } from '../filesystem/format-base.ts';
+import { growFilesystem } from '../filesystem/grow.ts';
+import { readUsedInodes } from '../filesystem/superblock.ts';
+import { startServer } from '../grpc/server.ts';
+import { createSnapshotsService } from '../grpc/service.ts';
+import { DEFAULT_FLOORS } from '../pool/health.ts';
+import { createListPoolDevices } from '../pool/pool-devices.ts';
+import { openStore, type Store, type StoreOptions } from '../store/store.ts';
+import type { Config } from './config.ts';
+import { createCore, type CoreOptions } from './core.ts';
+
+export interface Daemon {
+  /** The socket's path. */
+  readonly address: string;
+  /** Stops accepting, lets calls in flight end, closes everything. */
+  stop(): Promise<void>;
+}
+
+export interface DaemonOptions {
+  readonly log: Log;
+  readonly version: string;
+  /** Instead of the transport that the config names. */
+  readonly dm?: DmClient;
+  /** Seams for tests that stop the world at every step. */
+  readonly onStep?: CoreOptions['onStep'];
+  readonly onTransaction?: StoreOptions['onTransaction'];
+}
+
+const DRAIN_MS = 10_000;
+const POOL_CHECK_MS = 2_000;
+const BUSY_TIMEOUT_MS = 2_000;
+const REMOVAL_DELAY_MS = 5_000;
+const REMOVAL_RETRY_MS = 30_000;
+
+/**
+ * Starts everything and resolves when the socket answers: recovery has run then, unless the pool cannot be used; then
+ * calls that need it are answered with the reason until it can.
+ * @throws locked: another daemon has the state directory or the socket; config: the store is another pool's;
+ *   unsupported: no device-mapper, no permission.
+ */
+export async function startDaemon(config: Config, options: DaemonOptions): Promise<Daemon> {
+  await using stack = new AsyncDisposableStack();
+  const { log, version } = options;
+  const store = await openStore({ rootPath: config.rootPath, onTransaction: options.onTransaction });
+  stack.defer(() => store.close());
+  await bindPool(store, config.poolName);
+  const dm = options.dm ?? (await openDmClient(config.transport, { run: runProcess }));
+  stack.defer(() => dm.close());
+
+  const core = createCore({
+    store,
+    dm,
+    blocks: createBlockIo(),
+    filesystems: {
+      format: (path, spec) => formatBase(runProcess, path, spec),
+      grow: (path, fsType) => growFilesystem(runProcess, { devicePath: path, fsType }),
+      readUsedInodes,
+    },
+    listPoolDevices: createListPoolDevices({ dm, run: runProcess, poolName: config.poolName, log }),
+    poolName: config.poolName,
+    base: { fsType: config.fsType, sizeBytes: config.baseImageSizeBytes, fsOptions: config.fsOptions },
+    asyncRemove: config.asyncRemove,
+    discardBlocks: config.discardBlocks,
+    floors: DEFAULT_FLOORS,
+    busyTimeoutMs: BUSY_TIMEOUT_MS,
+    removalDelayMs: REMOVAL_DELAY_MS,
+    removalRetryMs: REMOVAL_RETRY_MS,
+    log,
+    onStep: options.onStep,
+  });
+  stack.defer(() => core.removals.stop());
+  await core.gate.check();
+  stack.defer(repeat(POOL_CHECK_MS, () => core.gate.check()));
+  const service = createSnapshotsService(core.snapshotter);
+  const server = await startServer({ address: config.address, service, log });
+  stack.defer(() => server.drain(DRAIN_MS));
+  log.info(
+    {
+      version,
+      address: server.address,
+      root: config.rootPath,
+      pool: config.poolName,
+      transport: dm.transport,
+    },
+    'dmthin serves',
+  );
+  const running = stack.move();
+  return { address: server.address, stop: () => running.disposeAsync() };
+}
+
+/** A store's device ids mean nothing in another pool: the first attach binds the store to its pool by name. */
+async function bindPool(store: Store, poolName: DmName): Promise<void> {
+  const bound = store.meta().poolName;
+  if (bound === poolName) return;
+  if (bound !== null && (store.snapshotsAfter(0, 1).length > 0 || store.bases().length > 0)) {
+    throw new DmthinError('config', {
+      op: 'start',
+      what: `the store at ${store.rootPath} belongs to pool ${JSON.stringify(bound)} and has snapshots there`,
+      device: poolName,
+      nextStep: `set pool_name = ${JSON.stringify(bound)}, or give this pool a root_path of its own`,
+    });
+  }
+  await store.transaction('bind pool', (tx) => tx.setPoolName(poolName));
+}
+
+/** Runs `body` again and again, `pauseMs` after its last end. @returns a function that ends it. */
+function repeat(pauseMs: number, body: () => Promise<void>): () => Promise<void> {
+  let stopped = false;
+  let running: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout;
+  const schedule = (): void => {
+    timer = setTimeout(() => {
+      running = body().then(() => {
+        if (!stopped) schedule();
+      });
+    }, pauseMs);
+  };
+  schedule();
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    await running;
+  };
+}

@@ -1,0 +1,97 @@
+/** What each configuration key means, for people: `dmthin config default` prints it, docs/configuration.md repeats it. */
+import { DEFAULT_ADDRESS, DEFAULT_ROOT_PATH } from './config.ts';
+import type { ConfigKey } from './read-config-schema.ts';
+
+export interface KeyExplanation {
+  /** Lines of at most 100 characters. */
+  readonly about: readonly string[];
+  /** The default as TOML; for a required key a value to start from. */
+  readonly value: string;
+  readonly required: boolean;
+  /** Read by containerd's built-in devmapper snapshotter too, with the same meaning. */
+  readonly original: boolean;
+}
+
+/** In the order in which they are printed. */
+export const CONFIG_KEYS = {
+  pool_name: {
+    about: ['The thin pool, by its name in /dev/mapper. "dmthin pool create" makes one.'],
+    value: '"dmthin-pool"',
+    required: true,
+    original: true,
+  },
+  base_image_size: {
+    about: [
+      'The virtual size of a new device: what a container can write at most. It costs nothing until it is',
+      'written. Units K, M, G, T, P, each with or without B or iB, all binary: "10GB" is 10 GiB.',
+    ],
+    value: '"10GB"',
+    required: true,
+    original: true,
+  },
+  root_path: {
+    about: ['The directory of the snapshot store. Empty: the default. The flag --root wins.'],
+    value: JSON.stringify(DEFAULT_ROOT_PATH),
+    required: false,
+    original: true,
+  },
+  fs_type: {
+    about: ['The filesystem of new devices: "ext4", "xfs" or "ext2". Existing snapshots keep theirs.'],
+    value: '"ext4"',
+    required: false,
+    original: true,
+  },
+  fs_options: {
+    about: ['Options for mkfs. Empty: the defaults that suit thin devices.'],
+    value: '""',
+    required: false,
+    original: true,
+  },
+  async_remove: {
+    about: [
+      'true: Remove only marks a snapshot; its device is deleted in the background and at the next Cleanup.',
+      'false: Remove answers when the device is gone.',
+    ],
+    value: 'false',
+    required: false,
+    original: true,
+  },
+  discard_blocks: {
+    about: ['true: discard the blocks of a device before it is deleted, so that a loop file shrinks again.'],
+    value: 'false',
+    required: false,
+    original: true,
+  },
+  address: {
+    about: ['The unix socket that containerd connects to. The flag --address wins.'],
+    value: JSON.stringify(DEFAULT_ADDRESS),
+    required: false,
+    original: false,
+  },
+  transport: {
+    about: [
+      'How device-mapper is reached: "ioctl" (fast, /dev/mapper/control), "dmsetup" (the program), or "auto":',
+      'ioctl where it works, else dmsetup.',
+    ],
+    value: '"auto"',
+    required: false,
+    original: false,
+  },
+  log_level: {
+    about: ['"trace", "debug", "info", "warn", "error" or "fatal". The flag --log-level wins.'],
+    value: '"info"',
+    required: false,
+    original: false,
+  },
+} as const satisfies Record<ConfigKey, KeyExplanation>;
+
+/** A configuration file with every key, its explanation and its default. */
+export function defaultConfigText(): string {
+  const sections = Object.entries<KeyExplanation>(CONFIG_KEYS).map(([key, { about, value, required }]) =>
+    [...about, ...(required ? ['Required.'] : [])]
+      .map((line) => `# ${line}\n`)
+      .concat(`${key} = ${value}\n`)
+      .join(''),
+  );
+  return `# dmthin configuration. Check a change with: dmthin config check FILE\n\n${sections.join('\n')}`;
+}

@@ -1,0 +1,127 @@
+/** Every configuration key: what it accepts and what it becomes. Their explanations: read-config-keys.ts. */
+import * as v from 'valibot';
+import { LOG_LEVELS } from '../base/log.ts';
+import { dmName, formatSize, parseSize } from '../base/units.ts';
+import { FS_TYPES, type FsType } from '../filesystem/types.ts';
+import { DEFAULT_ADDRESS, DEFAULT_ROOT_PATH } from './config.ts';
+import { suggest } from './read-config-suggest.ts';
+
+const MIB = 1024 * 1024;
+
+/**
+ * The smallest device that each mkfs accepts, with a journal where the filesystem has one (mkfs.xfs refuses below
+ * 300 MiB since xfsprogs 5.19; mkfs.ext4 leaves the journal out below 2048 blocks of 1 KiB).
+ */
+export const MIN_FS_BYTES = {
+  ext4: 2 * MIB,
+  xfs: 300 * MIB,
+  ext2: MIB,
+} as const satisfies Record<FsType, number>;
+
+/** `sun_path` holds 108 bytes with its closing NUL (unix(7)). */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+const TRANSPORTS = ['auto', 'ioctl', 'dmsetup'] as const;
+
+const quoted = (example: string) => v.string(`must be text in quotes, such as "${example}"`);
+const flag = () => v.optional(v.boolean('must be true or false, without quotes'), false);
+
+function oneOf<const T extends string>(words: readonly T[], fallback: T) {
+  return v.optional(
+    v.pipe(
+      quoted(fallback),
+      v.transform((text) => (text === '' ? fallback : text)),
+      v.picklist(words, (issue) => {
+        const near = suggest(String(issue.input), words);
+        return `${JSON.stringify(issue.input)} is not one of ${words.join(', ')}${near === undefined ? '' : ` (did you mean ${near}?)`}`;
+      }),
+    ),
+    fallback,
+  );
+}
+
+const absolute = (text: string) => text.startsWith('/');
+
+const poolName = v.pipe(
+  quoted('dmthin-pool'),
+  v.nonEmpty('is required'),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const text = dataset.value;
+    if (text.startsWith('/dev/mapper/')) {
+      addIssue({ message: `is the pool's name alone: ${JSON.stringify(text.slice('/dev/mapper/'.length))}` });
+      return NEVER;
+    }
+    try {
+      return dmName(text);
+    } catch {
+      addIssue({
+        message: `${JSON.stringify(text)} is not a device-mapper name: 1 to 127 of A-Z a-z 0-9 # + - . : = @ _`,
+      });
+      return NEVER;
+    }
+  }),
+);
+
+const baseImageSize = v.pipe(
+  quoted('10GB'),
+  v.nonEmpty('is required'),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const size = parseSize(dataset.value);
+    if (size === undefined || size === 0) {
+      addIssue({
+        message: `${JSON.stringify(dataset.value)} is not a size such as "10GB" (above 0, below 8 PiB)`,
+      });
+      return NEVER;
+    }
+    return size;
+  }),
+);
+
+const address = v.pipe(
+  quoted(DEFAULT_ADDRESS),
+  v.transform((text) => (text === '' ? DEFAULT_ADDRESS : text)),
+  v.check(absolute, 'must be an absolute path, without "unix://"'),
+  v.check(
+    (text) => Buffer.byteLength(text) <= MAX_SOCKET_PATH_BYTES,
+    `is longer than the ${MAX_SOCKET_PATH_BYTES} bytes that a unix socket's path can have`,
+  ),
+);
+
+const rootPath = v.pipe(
+  quoted(DEFAULT_ROOT_PATH),
+  v.transform((text) => (text === '' ? DEFAULT_ROOT_PATH : text)),
+  v.check(absolute, 'must be an absolute path'),
+);
+
+const entries = {
+  pool_name: poolName,
+  base_image_size: baseImageSize,
+  root_path: v.optional(rootPath, ''),
+  async_remove: flag(),
+  discard_blocks: flag(),
+  fs_type: oneOf(FS_TYPES, 'ext4'),
+  fs_options: v.optional(quoted('-i 8192'), ''),
+  address: v.optional(address, ''),
+  transport: oneOf(TRANSPORTS, 'auto'),
+  log_level: oneOf(LOG_LEVELS, 'info'),
+};
+
+/** Unknown keys pass unseen here: read-config.ts reports them, because it can also suggest. */
+export const configSchema = v.pipe(
+  v.object(entries),
+  v.forward(
+    v.partialCheck(
+      [['base_image_size'], ['fs_type']],
+      ({ base_image_size: size, fs_type: type }) => size >= MIN_FS_BYTES[type],
+      (issue) => tooSmall(issue.input.base_image_size, issue.input.fs_type),
+    ),
+    ['base_image_size'],
+  ),
+);
+
+function tooSmall(size: number, type: FsType): string {
+  return `${formatSize(size)} is too small for ${type}, which needs at least ${formatSize(MIN_FS_BYTES[type])}`;
+}
+
+export type ConfigKey = keyof typeof entries;
+export type ConfigValues = v.InferOutput<typeof configSchema>;

@@ -1,0 +1,44 @@
+/** What is asked of a block device itself, rather than of device-mapper. */
+import { open } from 'node:fs/promises';
+import type { Bytes } from '../base/units.ts';
+import { errnoError, errnoName } from './errno.ts';
+import { openIoctlPort } from './ioctl-port.ts';
+
+export interface BlockIo {
+  /** fsync: everything written to the device is on the disk afterwards, the pool's metadata included. */
+  flush(path: string): Promise<void>;
+  /** Tells the device that its first `sizeBytes` are not needed any more. A device that cannot discard: nothing happens. */
+  discard(path: string, sizeBytes: Bytes): Promise<void>;
+}
+
+/** linux/fs.h: _IO(0x12, 119), with a u64 pair of start and length in bytes. */
+const BLKDISCARD = 0x1277;
+
+export function createBlockIo(): BlockIo {
+  return {
+    async flush(path) {
+      const device = await open(path, 'r+');
+      try {
+        await device.sync();
+      } finally {
+        await device.close();
+      }
+    },
+    async discard(path, sizeBytes) {
+      const range = Buffer.alloc(16);
+      range.writeBigUInt64LE(BigInt(sizeBytes), 8);
+      const port = await openIoctlPort(path);
+      try {
+        const errno = await port.call(BLKDISCARD, range, 'change');
+        if (errno === 0 || errnoName(errno) === 'EOPNOTSUPP') return;
+        throw errnoError(errnoName(errno), {
+          op: 'discard',
+          what: 'the kernel refused to discard the blocks',
+          device: path,
+        });
+      } finally {
+        await port.close();
+      }
+    },
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * The ioctl(2) calls themselves: koffi on /dev/mapper/control.
+ *
+ * INVARIANTS
+ * - Every call runs on a thread of libuv's pool, never on the event loop: suspend and remove can block for seconds.
+ * - The kernel reads and writes the buffer while the call runs: `held` keeps it from the garbage collector until then.
+ * - koffi sets errno for the duration of the callback only: it is read there and nowhere else.
+ * - Calls under way never fill libuv's pool, which files, DNS and the store use too; and calls that only ask have
+ *   lanes of their own, so that blocked changes cannot keep anybody from looking.
+ */
+import { open } from 'node:fs/promises';
+import koffi, { type KoffiFunc } from 'koffi';
+import { DmthinError, toDmthinError } from '../base/errors.ts';
+import { createLanes } from './lanes.ts';
+
+/** `ask` for calls that change nothing and do not wait for I/O. */
+export type Lane = 'ask' | 'change';
+
+export interface IoctlPort {
+  /** @returns 0, or the errno; an answer is in `buffer`, which must not be touched until then. */
+  call(command: number, buffer: Buffer, lane: Lane): Promise<number>;
+  /** Waits for the calls under way. Later calls are refused. */
+  close(): Promise<void>;
+}
+
+const MAX_IN_FLIGHT = 8;
+/** libuv's own default, when UV_THREADPOOL_SIZE says nothing. */
+const DEFAULT_POOL_THREADS = 4;
+
+type Ioctl = KoffiFunc<(fd: number, request: number, argument: Buffer) => number>;
+
+/**
+ * @param threads size of libuv's pool; the port uses half of it at most.
+ * @throws what open(2) answered, as Node reports it.
+ */
+export async function openIoctlPort(path: string, threads = poolThreads()): Promise<IoctlPort> {
+  // The program itself has libc's symbols, whatever that libc is called here. Declared without its variadic part, which
+  // koffi cannot call asynchronously; a pointer argument is passed alike on x86-64 and arm64.
+  const ioctl: Ioctl = koffi.load(null).func('int ioctl(int fd, ulong request, void *argument)');
+  const file = await open(path, 'r+');
+  const inFlight = Math.max(2, Math.min(MAX_IN_FLIGHT, Math.floor(threads / 2)));
+  const askLanes = Math.max(1, Math.floor(inFlight / 4));
+  const lanes = { ask: createLanes(askLanes), change: createLanes(inFlight - askLanes) };
+  let closed = false;
+
+  const held = new Set<Buffer>();
+
+  const run = (command: number, buffer: Buffer): Promise<number> =>
+    new Promise((resolve, reject) => {
+      held.add(buffer);
+      ioctl.async(file.fd, command, buffer, (error: unknown, result) => {
+        const errno = koffi.errno();
+        held.delete(buffer);
+        if (error === null || error === undefined) resolve(result < 0 ? errno : 0);
+        else reject(toDmthinError(error, 'device-mapper ioctl'));
+      });
+    });
+
+  return {
+    async call(command, buffer, lane) {
+      if (closed) {
+        throw new DmthinError('internal', { op: 'device-mapper ioctl', what: 'the client is closed' });
+      }
+      return lanes[lane].run(() => run(command, buffer));
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      await Promise.all([lanes.ask.idle(), lanes.change.idle()]);
+      await file.close();
+    },
+  };
+}
+
+function poolThreads(): number {
+  return Number(process.env['UV_THREADPOOL_SIZE']) || DEFAULT_POOL_THREADS;
+}

@@ -1,0 +1,107 @@
+/**
+ * Whether operations may touch the pool: only after recovery has brought store and pool together.
+ *
+ * INVARIANTS
+ * - One recovery at a time; operations that arrive meanwhile wait for it.
+ * - While the pool cannot be used, every operation gets the reason at once, and the gate tries again by itself.
+ * - A pool that went away (removed, failed, replaced by another device) closes the gate, so that the devices are
+ *   activated anew when it returns.
+ */
+import { toDmthinError, type DmthinError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { RecoveryReport } from './recovery.ts';
+import type { ThinPool } from './thin-pool.ts';
+
+export interface Gate {
+  /** @throws unavailable (or what recovery said) with the reason and the next step. */
+  whenOpen(op: string): Promise<void>;
+  readonly state: 'open' | 'recovering' | 'closed';
+  /** Why it is closed. */
+  readonly reason: DmthinError | undefined;
+  /** Looks at the pool now: opens or closes accordingly. Never throws. */
+  check(): Promise<void>;
+}
+
+export interface GateOptions {
+  readonly pool: ThinPool;
+  readonly recover: () => Promise<RecoveryReport>;
+  /** Called after each recovery. */
+  readonly onOpen: (report: RecoveryReport) => void;
+  readonly log: Log;
+}
+
+type State =
+  | { readonly is: 'open'; readonly poolDevice: string }
+  | { readonly is: 'recovering'; readonly done: Promise<void> }
+  | { readonly is: 'closed'; readonly reason: DmthinError };
+
+export function createGate({ pool, recover, onOpen, log }: GateOptions): Gate {
+  let state: State | undefined;
+
+  async function runRecovery(): Promise<void> {
+    const before = state;
+    try {
+      const { device } = await pool.look('recovery', 'change');
+      const report = await recover();
+      state = { is: 'open', poolDevice: device };
+      log.info({ pool: pool.name, ...report }, 'store and pool are together; the snapshotter is ready');
+      onOpen(report);
+    } catch (error) {
+      const reason = toDmthinError(error, 'recovery');
+      if (before?.is !== 'closed' || before.reason.message !== reason.message) {
+        log.error({ pool: pool.name, error: reason }, 'the pool cannot be used; trying again until it can');
+      }
+      state = { is: 'closed', reason };
+    }
+  }
+
+  function beginRecovery(): Promise<void> {
+    if (state?.is === 'recovering') return state.done;
+    const done = runRecovery();
+    state = { is: 'recovering', done };
+    return done;
+  }
+
+  async function stillThere(poolDevice: string): Promise<void> {
+    try {
+      const { device } = await pool.look('pool check', 'read');
+      if (device === poolDevice) return;
+      log.warn(
+        { pool: pool.name, before: poolDevice, now: device },
+        'the pool was replaced; recovering again',
+      );
+      await beginRecovery();
+    } catch (error) {
+      const reason = toDmthinError(error, 'pool check');
+      log.error(
+        { pool: pool.name, error: reason },
+        'the pool has gone; operations are refused until it is back',
+      );
+      state = { is: 'closed', reason };
+    }
+  }
+
+  return {
+    get state() {
+      return state?.is ?? 'closed';
+    },
+    get reason() {
+      return state?.is === 'closed' ? state.reason : undefined;
+    },
+    async whenOpen(op) {
+      if (state?.is === 'open') return;
+      await beginRecovery();
+      const after = current();
+      if (after?.is === 'closed') throw after.reason.with({ op });
+    },
+    async check() {
+      if (state?.is === 'open') await stillThere(state.poolDevice);
+      else await beginRecovery();
+    },
+  };
+
+  /** Read through a function: the state changes while one awaits, which control flow analysis cannot see. */
+  function current(): State | undefined {
+    return state;
+  }
+}

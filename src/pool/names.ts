@@ -1,0 +1,22 @@
+/** Names and uuids of the devices that dmthin makes. Unique in the pool because thin device ids are. */
+import { dmName, type DeviceId, type DmName } from '../base/units.ts';
+
+/** The device of a snapshot, in the style of the original: `POOL-snap-ID`. */
+export function snapshotDeviceName(poolName: DmName, id: DeviceId): DmName {
+  return dmName(`${poolName}-snap-${id}`);
+}
+
+/** The device of a base, present only while it is being formatted. */
+export function baseDeviceName(poolName: DmName, id: DeviceId): DmName {
+  return dmName(`${poolName}-base-${id}`);
+}
+
+/** A device that only exists to discard blocks of a snapshot that is already gone for every caller. */
+export function discardDeviceName(poolName: DmName, id: DeviceId): DmName {
+  return dmName(`${poolName}-discard-${id}`);
+}
+
+/** Proves that a device is this store's: names may be guessed, a store's id may not. */
+export function deviceUuid(storeId: string, id: DeviceId): string {
+  return `DMTHIN-${storeId}-${id}`;
+}

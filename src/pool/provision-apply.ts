@@ -1,0 +1,121 @@
+/** Carries out a plan, or takes back what it had made of it. */
+import { DmthinError, toDmthinError } from '../base/errors.ts';
+import { type DmName, formatSize, sectorsToBytes } from '../base/units.ts';
+import { poolTable } from '../dm/tables.ts';
+import type { ProvisionDeps, Role } from './provision-facts.ts';
+import type { Plan, PoolGeometry, Step } from './provision-plan.ts';
+
+/** Device-mapper takes 128 bytes; the prefix tells a pool that dmthin made from any other. */
+export function poolUuid(name: DmName): string {
+  return `DMTHIN-POOL-${name}`;
+}
+
+/** One line for people, as `--dry-run` prints it. */
+export function describeStep(step: Step, name: DmName): string {
+  switch (step.do) {
+    case 'make_directory':
+      return `make the directory ${step.path}`;
+    case 'make_file':
+      return `make the sparse file ${step.path} of ${formatSize(step.sizeBytes)}`;
+    case 'attach':
+      return `attach a loop device to ${step.path}`;
+    case 'wipe':
+      return `WIPE ${step.path}, which holds ${step.holds}`;
+    case 'activate': {
+      const { length, blockSectors, lowWaterBlocks } = step.geometry;
+      const blockBytes = sectorsToBytes(blockSectors);
+      const verb = step.formats ? 'make a new pool' : 'assemble the pool that is there';
+      return `${verb}: /dev/mapper/${name} of ${formatSize(sectorsToBytes(length))}, blocks of ${formatSize(blockBytes)}, warning below ${formatSize(lowWaterBlocks * blockBytes)} free`;
+    }
+    default:
+      return step satisfies never;
+  }
+}
+
+/**
+ * INVARIANT: when this throws, whatever its steps had made is gone again, except what `wipe` erased; what was there
+ * before is still there.
+ * @throws what the failing step throws, with what could not be taken back.
+ */
+export async function applyPlan(plan: Plan, name: DmName, deps: ProvisionDeps): Promise<void> {
+  const devices: Partial<Record<Role, string>> = { ...plan.devices };
+  const undos: (() => Promise<void>)[] = [];
+  for (const step of plan.steps) {
+    try {
+      const undo = await applyStep(step, name, devices, deps);
+      if (undo !== undefined) undos.push(undo);
+    } catch (error) {
+      throw await takeBack(undos, toDmthinError(error, `pool create ${name}`));
+    }
+  }
+}
+
+/** @returns what takes the step back. */
+async function applyStep(
+  step: Step,
+  name: DmName,
+  devices: Partial<Record<Role, string>>,
+  deps: ProvisionDeps,
+): Promise<(() => Promise<void>) | undefined> {
+  switch (step.do) {
+    case 'make_directory': {
+      const topmost = await deps.devices.makeDirectory(step.path);
+      return topmost === undefined ? undefined : () => deps.devices.removeDirectories(step.path, topmost);
+    }
+    case 'make_file':
+      await deps.devices.makeFile(step.path, step.sizeBytes);
+      return () => deps.devices.deleteFile(step.path);
+    case 'attach': {
+      const device = await deps.devices.attachLoop(step.path);
+      devices[step.role] = device;
+      return () => deps.devices.detachLoop(device);
+    }
+    case 'wipe':
+      await deps.devices.wipe(deviceOf(step.role, devices));
+      return undefined;
+    case 'activate':
+      await activate(step.geometry, name, devices, deps);
+      return undefined;
+    default:
+      return step satisfies never;
+  }
+}
+
+async function activate(
+  geometry: PoolGeometry,
+  name: DmName,
+  devices: Partial<Record<Role, string>>,
+  { dm }: ProvisionDeps,
+): Promise<void> {
+  const [dataDevice, metadataDevice] = [deviceOf('data', devices), deviceOf('metadata', devices)];
+  try {
+    const table = [poolTable({ ...geometry, dataDevice, metadataDevice })];
+    await dm.create(name, { uuid: poolUuid(name), table });
+  } catch (error) {
+    throw toDmthinError(error, 'activate the pool').with({
+      nextStep: `dmesg | grep device-mapper has the kernel's reason; thin_check ${metadataDevice} checks the metadata`,
+    });
+  }
+}
+
+function deviceOf(role: Role, devices: Partial<Record<Role, string>>): string {
+  const device = devices[role];
+  if (device === undefined)
+    throw new DmthinError('internal', { op: 'pool create', what: `no ${role} device` });
+  return device;
+}
+
+async function takeBack(undos: readonly (() => Promise<void>)[], cause: DmthinError): Promise<DmthinError> {
+  const failures: string[] = [];
+  for (const undo of undos.toReversed()) {
+    try {
+      await undo();
+    } catch (error) {
+      failures.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  if (failures.length === 0) return cause;
+  return cause.with({
+    what: `${cause.detail.what}; and taking back what was made failed: ${failures.join('; ')}`,
+  });
+}

@@ -1,0 +1,62 @@
+/** Makes or assembles a thin pool, so that the same request twice, or after a reboot, ends in the same pool. */
+import { formatSize, type DmName } from '../base/units.ts';
+import { DmthinError } from '../base/errors.ts';
+import { applyPlan } from './provision-apply.ts';
+import { type PoolRequest, type ProvisionDeps, readPoolFacts } from './provision-facts.ts';
+import { planPool, type Step } from './provision-plan.ts';
+
+export interface ProvisionResult {
+  /** `present`: nothing had to be done; `assembled`: the pool was on its volumes; `made`: it is new. */
+  readonly outcome: 'present' | 'assembled' | 'made';
+  /** Done, or with `dryRun` to be done. */
+  readonly steps: readonly Step[];
+  /** Sentences about what works now and may hurt later. */
+  readonly warnings: readonly string[];
+}
+
+/** Longer names leave no room for those of the pool's devices, which device-mapper limits to 127 bytes. */
+const MAX_POOL_NAME = 100;
+
+/**
+ * @throws already_exists, failed_precondition, busy, not_found, invalid_argument with nothing changed; what a step
+ *   throws with everything taken back.
+ */
+export async function createPool(
+  request: PoolRequest,
+  deps: ProvisionDeps,
+  options: { readonly dryRun?: boolean } = {},
+): Promise<ProvisionResult> {
+  checkName(request.name);
+  const facts = await readPoolFacts(request, deps);
+  const plan = planPool(request, facts);
+  if (options.dryRun !== true) await applyPlan(plan, request.name, deps);
+  const last = plan.steps.at(-1);
+  return {
+    outcome: last?.do !== 'activate' ? 'present' : last.formats ? 'made' : 'assembled',
+    steps: plan.steps,
+    warnings: await warningsFor(request, plan.steps, deps),
+  };
+}
+
+function checkName(name: DmName): void {
+  if (name.length <= MAX_POOL_NAME && !name.includes(' ')) return;
+  throw new DmthinError('invalid_argument', {
+    op: 'pool create',
+    what: `${JSON.stringify(name)} is not a pool name: at most ${MAX_POOL_NAME} characters, without spaces`,
+  });
+}
+
+async function warningsFor(
+  { backing }: PoolRequest,
+  steps: readonly Step[],
+  { devices }: ProvisionDeps,
+): Promise<string[]> {
+  if (backing.kind !== 'loop') return [];
+  const made = steps.reduce((sum, step) => sum + (step.do === 'make_file' ? step.sizeBytes : 0), 0);
+  if (made === 0) return [];
+  const free = await devices.freeBytes(backing.directory);
+  if (free >= made) return [];
+  return [
+    `the filesystem of ${backing.directory} has ${formatSize(free)} free, less than the ${formatSize(made)} that the pool may fill: when it runs full, writes fail`,
+  ];
+}
