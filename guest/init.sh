@@ -7,13 +7,15 @@
 
 # An applet starts through /proc/self/exe, which only the guest's own /proc resolves: hence the full path, once.
 /bin/mount -t proc proc /proc || exit 1
-# SETTINGS is on the host's root, perhaps below /tmp: read it before anything is mounted over.
+# SETTINGS is on the host's root, perhaps below /tmp or /dev/shm: read it before anything is mounted over.
 . "$1"
+mount -t devtmpfs devtmpfs /dev
+exec < /dev/null > /dev/console 2>&1
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 set -e
 
 exec 3>/dev/ttyS0 4>/dev/ttyS1 5>/dev/ttyS2
-for line in 0 1 2; do stty -F /dev/ttyS$line raw -echo; done
+for line in 0 1; do stty -F /dev/ttyS$line raw -echo; done
 
 # --- file systems: the root is the host's, read-only; what must be writable lies in memory or on disks -------------
 mount -t sysfs sysfs /sys
@@ -62,16 +64,15 @@ sh /run/guest/command < /dev/null > /run/guest/stdout 2> /run/guest/stderr 3>&- 
 wait $!
 code=$?
 
-# What the command left running ends here, so that the relays see the end of their input.
+# What the command left running ends here, so that the relays see the end of their input. Kernel threads do not mind.
+# Three times, because a process may have forked meanwhile. Builtins only: a process start is dear here.
 for try in 1 2 3; do
   for dir in /proc/[0-9]*; do
-    pid=${dir#/proc/}
-    case $pid in
+    case ${dir#/proc/} in
       1 | "$stdout_pid" | "$stderr_pid") ;;
-      # Kernel threads and zombies have no command line.
-      *) [ -z "$(cat "$dir/cmdline" 2> /dev/null)" ] || kill -9 "$pid" 2> /dev/null ;;
+      *) kill -9 "${dir#/proc/}" ;;
     esac
-  done
+  done 2> /dev/null
 done
 # A process that hangs in the kernel keeps its pipes open for ever: the relays are then ended after a grace.
 (sleep 5 && kill "$stdout_pid" "$stderr_pid") > /dev/null 2>&1 3>&- 4>&- 5>&- &

@@ -41,8 +41,11 @@ export function kernelArguments(machine: Machine): string[] {
     'ssl1=null,fd:4',
     'ssl2=null,fd:5',
     `uml_dir=${machine.stateDirectory}`,
+    // guest/init.sh mounts /dev, after it has read what may lie below the host's.
+    'devtmpfs.mount=0',
     // A panic ends the process at once.
     'panic=-1',
+    'printk.time=1',
     ...machine.kernel.parameters,
     `init=${machine.busybox}`,
     '--',
