@@ -1,0 +1,148 @@
+/** A node in small: disks, a pool, the daemon in this process, and the programs that a node has. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLog } from '../../src/base/log.ts';
+import { runChecked, runProcess } from '../../src/base/process.ts';
+import { bytes, dmName, sectors, type DmName } from '../../src/base/units.ts';
+import type { Config } from '../../src/daemon/config.ts';
+import { startDaemon, type Daemon, type DaemonOptions } from '../../src/daemon/daemon.ts';
+import type { DmClient } from '../../src/dm/client.ts';
+import { openDmClient } from '../../src/dm/open-client.ts';
+import { parsePoolStatus, type HealthyPoolStatus } from '../../src/dm/status.ts';
+import { poolTable, type PoolFeature } from '../../src/dm/tables.ts';
+import { connect, type SnapshotsClient } from '../../src/grpc/client.ts';
+import type { Mount } from '../../src/snapshotter/snapshotter.ts';
+import { createLoopDevices } from './loop-devices.ts';
+
+export const MiB = 1024 * 1024;
+
+export interface NodeOptions {
+  readonly dataBytes?: number;
+  readonly metadataBytes?: number;
+  readonly features?: readonly PoolFeature[];
+}
+
+export interface TestNode extends AsyncDisposable {
+  readonly poolName: DmName;
+  readonly dm: DmClient;
+  readonly directory: string;
+  readonly config: (overrides?: Partial<Config>) => Config;
+  /** Starts the daemon in this process and connects to it. */
+  serve(overrides?: Partial<Config>, options?: Partial<DaemonOptions>): Promise<Serving>;
+  createPool(features?: readonly PoolFeature[]): Promise<void>;
+  removePool(): Promise<void>;
+  poolStatus(): Promise<HealthyPoolStatus>;
+  /** The file behind the pool's data device. */
+  readonly dataFile: string;
+}
+
+export interface Serving extends AsyncDisposable {
+  readonly daemon: Daemon;
+  readonly client: SnapshotsClient;
+}
+
+let count = 0;
+
+export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
+  const { dataBytes = 512 * MiB, metadataBytes = 8 * MiB, features = [] } = options;
+  await using stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(process.env['DMTHIN_DISK'] ?? tmpdir(), 'node-'));
+  stack.defer(() => rm(directory, { recursive: true }));
+  const loops = stack.use(await createLoopDevices());
+  const metadataDevice = await loops.attach(metadataBytes);
+  const dataDevice = await loops.attach(dataBytes);
+  const dm = await openDmClient('auto', { run: runProcess, log: silentLog });
+  stack.defer(() => dm.close());
+  count += 1;
+  const poolName = dmName(`test${process.pid}-${count}`);
+
+  async function createPool(poolFeatures: readonly PoolFeature[] = features): Promise<void> {
+    const table = poolTable({
+      length: sectors(dataBytes / 512),
+      metadataDevice,
+      dataDevice,
+      blockSectors: sectors(128),
+      lowWaterBlocks: 0,
+      features: poolFeatures,
+    });
+    await dm.create(poolName, { uuid: '', table: [table] });
+  }
+
+  async function removePool(): Promise<void> {
+    for (const { name } of await dm.list()) {
+      if (name.startsWith(`${poolName}-`)) await dm.remove(name);
+    }
+    await dm.remove(poolName);
+  }
+
+  await createPool();
+  stack.defer(removePool);
+
+  const config = (overrides: Partial<Config> = {}): Config => ({
+    rootPath: join(directory, 'root'),
+    poolName,
+    baseImageSizeBytes: bytes(64 * MiB),
+    asyncRemove: false,
+    discardBlocks: false,
+    fsType: 'ext4',
+    fsOptions: '',
+    address: join(directory, 'dmthin.sock'),
+    transport: 'ioctl',
+    logLevel: 'info',
+    ...overrides,
+  });
+
+  const owned = stack.move();
+  return {
+    poolName,
+    dm,
+    directory,
+    config,
+    createPool,
+    removePool,
+    dataFile: (
+      await readFile(`/sys/block/${dataDevice.slice('/dev/'.length)}/loop/backing_file`, 'utf8')
+    ).trim(),
+    async serve(overrides, daemonOptions) {
+      const daemon = await startDaemon(config(overrides), {
+        log: silentLog,
+        version: 'test',
+        ...daemonOptions,
+      });
+      const client = await connect(daemon.address);
+      return {
+        daemon,
+        client,
+        async [Symbol.asyncDispose]() {
+          client.close();
+          await daemon.stop();
+        },
+      };
+    },
+    async poolStatus() {
+      const status = parsePoolStatus(poolName, await dm.status(poolName, { noFlush: false }));
+      if (status.kind !== 'ok') throw new Error(status.raw);
+      return status;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Mounts what the snapshotter answered, as containerd does, for the time of `body`. */
+export async function mounted<T>(
+  mounts: readonly Mount[],
+  body: (directory: string) => Promise<T>,
+): Promise<T> {
+  const directory = await mkdtemp(join(tmpdir(), 'mounted-'));
+  const [mount] = mounts;
+  if (mount === undefined) throw new Error('no mount');
+  const options = mount.options.length === 0 ? [] : ['-o', mount.options.join(',')];
+  await runChecked(runProcess, 'mount', ['-t', mount.type, ...options, mount.source, directory]);
+  try {
+    return await body(directory);
+  } finally {
+    await runChecked(runProcess, 'umount', [directory]);
+    await rm(directory, { recursive: true });
+  }
+}
