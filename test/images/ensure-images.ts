@@ -23,6 +23,8 @@ export interface ImageSet {
 
 export interface ImageFacts {
   readonly digest: string;
+  /** Name of the topmost snapshot. */
+  readonly chainId: string;
   readonly layerCount: number;
 }
 
@@ -44,7 +46,7 @@ async function build(directory: string, debianTarPath: string): Promise<void> {
     for (const { name, image, layerCount, tree } of await buildImages(await readBusybox(), debianTarPath)) {
       await storeImage(join(unfinished, 'registry'), `${REPOSITORY_PREFIX}${name}`, TAG, image);
       await writeFile(join(unfinished, `${name}.json`), JSON.stringify(tree));
-      facts[name] = { digest: image.manifest.digest, layerCount };
+      facts[name] = { digest: image.manifest.digest, chainId: image.chainId, layerCount };
     }
     await writeFile(join(unfinished, 'facts.json'), JSON.stringify(facts));
     await rename(unfinished, directory).catch(async (error: unknown) => {

@@ -25,6 +25,8 @@ export interface Image {
   readonly manifest: Blob;
   /** Configuration and layers. */
   readonly blobs: readonly Blob[];
+  /** containerd's name for the snapshot of all layers (OCI image specification, config.md, ChainID). */
+  readonly chainId: string;
 }
 
 const MEDIA = 'application/vnd.oci.image';
@@ -70,7 +72,13 @@ export function imageOf(layers: readonly Layer[], config: ImageConfig): Image {
     config: descriptor(`${MEDIA}.config.v1+json`, configBlob),
     layers: layers.map((layer) => descriptor(`${MEDIA}.layer.v1.tar+gzip`, layer.blob)),
   });
-  return { manifest, blobs: [configBlob, ...layers.map((layer) => layer.blob)] };
+  return { manifest, blobs: [configBlob, ...layers.map((layer) => layer.blob)], chainId: chainIdOf(layers) };
+}
+
+function chainIdOf(layers: readonly Layer[]): string {
+  return layers
+    .map((layer) => layer.diffId)
+    .reduce((chain, diffId) => digestOf(Buffer.from(`${chain} ${diffId}`)));
 }
 
 function jsonBlob(value: unknown): Blob {
