@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { Readable, type Writable } from 'node:stream';
+import { createGuardian } from './guardian.ts';
 import type { GuestKernel } from './kernel.ts';
 
 /** Everything that the kernel is started with; see guest/init.sh for what happens then. */
@@ -16,14 +17,18 @@ export interface Machine {
   readonly disks: readonly string[];
   readonly stateDirectory: string;
   readonly consoleLog: string;
+  /** Directory to remove when this process dies before its guest; '' for none. */
+  readonly guarded: string;
   readonly busybox: string;
   readonly init: string;
   readonly settings: string;
 }
 
-/** How a run ended: by the command's own exit, or because the kernel ended first. */
+/** How a run ended: by the command's own exit, by our doing, or because the kernel ended first. */
 export type GuestEnd =
-  | { readonly kind: 'exited'; readonly exitCode: number; readonly bootMs: number }
+  | { readonly kind: 'exited'; readonly exitCode: number }
+  | { readonly kind: 'timed-out' }
+  | { readonly kind: 'interrupted' }
   | { readonly kind: 'died'; readonly how: string; readonly booted: boolean };
 
 /** The kernel's command line. */
@@ -46,6 +51,8 @@ export function kernelArguments(machine: Machine): string[] {
     // A panic ends the process at once.
     'panic=-1',
     'printk.time=1',
+    // Making 512 device files that nobody opens takes a second.
+    'pty.legacy_count=0',
     ...machine.kernel.parameters,
     `init=${machine.busybox}`,
     '--',
@@ -55,18 +62,14 @@ export function kernelArguments(machine: Machine): string[] {
   ];
 }
 
-/**
- * Runs the guest to its end. When `signal` aborts, its processes are killed and the end is `died`.
- * The caller's streams stay open.
- */
+/** Runs the guest to its end, which `timeoutMs` or `signal` may bring about. The caller's streams stay open. */
 export async function runMachine(
   machine: Machine,
-  stdout: Writable,
-  stderr: Writable,
+  streams: { readonly stdout: Writable; readonly stderr: Writable },
   signal: AbortSignal,
+  timeoutMs: number,
 ): Promise<GuestEnd> {
   await using log = await open(machine.consoleLog, 'w');
-  const startedAt = performance.now();
   // Its own process group: a terminal's Ctrl-C does not reach it past us, and one kill ends all of it.
   const child = spawn(machine.kernel.path, kernelArguments(machine), {
     cwd: '/',
@@ -74,29 +77,47 @@ export async function runMachine(
     stdio: ['ignore', log.fd, log.fd, 'pipe', 'pipe', 'pipe'],
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', TMPDIR: machine.memoryDirectory },
   });
-  const kill = (): void => killGroup(child);
-  signal.addEventListener('abort', kill, { once: true });
+  using stack = new DisposableStack();
+  stack.use(createGuardian(child.pid, machine.guarded));
+  const limited = stack.use(limit(signal, timeoutMs, () => endGroup(child)));
   // A helper process of the kernel that outlives it would hold our streams open.
-  child.once('exit', kill);
-  if (signal.aborted) kill();
+  child.once('exit', () => endGroup(child));
 
-  relay(child, 3, stdout);
-  relay(child, 4, stderr);
-  const words = readControl(child, startedAt);
-  const [code, death] = await ended(child);
-  signal.removeEventListener('abort', kill);
-  const { exitCode, bootMs } = await words;
-  if (exitCode !== undefined && bootMs !== undefined) return { kind: 'exited', exitCode, bootMs };
+  stream(child, 3).pipe(streams.stdout, { end: false });
+  stream(child, 4).pipe(streams.stderr, { end: false });
+  const words = readControl(child);
+  const [code, death] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  const { booted, exitCode } = await words;
+  if (exitCode !== undefined) return { kind: 'exited', exitCode };
   const how = death === null ? `ended with code ${code ?? 'unknown'}` : `was ended by ${death}`;
-  return { kind: 'died', how, booted: bootMs !== undefined };
+  return limited.reached() ?? { kind: 'died', how, booted };
 }
 
-async function ended(child: ChildProcess): Promise<[number | null, NodeJS.Signals | null]> {
-  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
-  return [code, signal];
+/** A bound on a run, until it is disposed of. */
+export interface Limit extends Disposable {
+  /** The bound that ended the run; undefined when none did. */
+  reached(): GuestEnd | undefined;
 }
 
-function killGroup(child: ChildProcess): void {
+/** Calls `end` once, when `signal` aborts (perhaps it has) or `timeoutMs` have passed. */
+export function limit(signal: AbortSignal, timeoutMs: number, end: () => void): Limit {
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const either = AbortSignal.any([signal, timeout]);
+  either.addEventListener('abort', end, { once: true });
+  if (either.aborted) end();
+  return {
+    reached() {
+      if (signal.aborted) return { kind: 'interrupted' };
+      return timeout.aborted ? { kind: 'timed-out' } : undefined;
+    },
+    [Symbol.dispose]() {
+      either.removeEventListener('abort', end);
+    },
+  };
+}
+
+/** Kills every process of the group that `child`, spawned detached, leads. */
+export function endGroup(child: ChildProcess): void {
   if (child.pid === undefined) return;
   try {
     process.kill(-child.pid, 'SIGKILL');
@@ -111,23 +132,16 @@ function stream(child: ChildProcess, fd: number): Readable {
   return end;
 }
 
-function relay(child: ChildProcess, fd: number, to: Writable): void {
-  stream(child, fd).pipe(to, { end: false });
-}
-
 /** What guest/init.sh said on its third serial line. */
-interface ControlWords {
-  readonly bootMs: number | undefined;
-  readonly exitCode: number | undefined;
-}
-
-async function readControl(child: ChildProcess, startedAt: number): Promise<ControlWords> {
-  let bootMs: number | undefined;
+async function readControl(
+  child: ChildProcess,
+): Promise<{ readonly booted: boolean; readonly exitCode: number | undefined }> {
+  let booted = false;
   let exitCode: number | undefined;
   for await (const line of createInterface({ input: stream(child, 5) })) {
     const exit = /^exit (\d+)$/.exec(line)?.[1];
-    if (line === 'ready') bootMs = performance.now() - startedAt;
+    if (line === 'ready') booted = true;
     else if (exit !== undefined) exitCode = Number(exit);
   }
-  return { bootMs, exitCode };
+  return { booted, exitCode };
 }
