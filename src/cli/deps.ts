@@ -19,7 +19,7 @@ export interface Daemon {
 /** The running daemon, seen through its socket. */
 export interface SnapshotClient {
   /** @param filters containerd's filter syntax; any of them may match; none: every snapshot. */
-  list(filters: readonly string[]): AsyncIterable<readonly SnapshotInfo[]>;
+  list(filters?: readonly string[]): AsyncIterable<readonly SnapshotInfo[]>;
   usage(key: string): Promise<Usage>;
   close(): void;
 }
@@ -39,7 +39,8 @@ export interface CliDeps {
   readonly exit: (code: number) => void;
   readonly createLog: (level: LogLevel) => Log;
   readonly startDaemon: (config: Config, deps: { log: Log; version: string }) => Promise<Daemon>;
-  readonly connect: (address: string) => SnapshotClient;
+  /** @throws unavailable when no daemon answers. */
+  readonly connect: (address: string) => Promise<SnapshotClient>;
   readonly isRoot: () => boolean;
   readonly openDm: (transport: Transport) => Promise<DmClient>;
   readonly blockDevices: BlockDevices;

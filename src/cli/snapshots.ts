@@ -45,7 +45,7 @@ async function withClient(
   deps: CliDeps,
   body: (client: SnapshotClient) => Promise<void>,
 ): Promise<void> {
-  const client = deps.connect(await findAddress(options));
+  const client = await deps.connect(await findAddress(options));
   try {
     await body(client);
   } finally {

@@ -1,8 +1,10 @@
 /** Every configuration key: what it accepts and what it becomes. Their explanations: read-config-keys.ts. */
 import * as v from 'valibot';
+import { toDmthinError } from '../base/errors.ts';
 import { LOG_LEVELS } from '../base/log.ts';
 import { dmName, formatSize, parseSize } from '../base/units.ts';
 import { FS_TYPES, type FsType } from '../filesystem/types.ts';
+import { parseAddress } from '../grpc/address.ts';
 import { DEFAULT_ADDRESS, DEFAULT_ROOT_PATH } from './config.ts';
 import { suggest } from './read-config-suggest.ts';
 
@@ -17,9 +19,6 @@ export const MIN_FS_BYTES = {
   xfs: 300 * MIB,
   ext2: MIB,
 } as const satisfies Record<FsType, number>;
-
-/** `sun_path` holds 108 bytes with its closing NUL (unix(7)). */
-const MAX_SOCKET_PATH_BYTES = 107;
 
 const TRANSPORTS = ['auto', 'ioctl', 'dmsetup'] as const;
 
@@ -39,8 +38,6 @@ function oneOf<const T extends string>(words: readonly T[], fallback: T) {
     fallback,
   );
 }
-
-const absolute = (text: string) => text.startsWith('/');
 
 const poolName = v.pipe(
   quoted('dmthin-pool'),
@@ -79,18 +76,20 @@ const baseImageSize = v.pipe(
 
 const address = v.pipe(
   quoted(DEFAULT_ADDRESS),
-  v.transform((text) => (text === '' ? DEFAULT_ADDRESS : text)),
-  v.check(absolute, 'must be an absolute path, without "unix://"'),
-  v.check(
-    (text) => Buffer.byteLength(text) <= MAX_SOCKET_PATH_BYTES,
-    `is longer than the ${MAX_SOCKET_PATH_BYTES} bytes that a unix socket's path can have`,
-  ),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    try {
+      return parseAddress(dataset.value === '' ? DEFAULT_ADDRESS : dataset.value);
+    } catch (error) {
+      addIssue({ message: toDmthinError(error, 'address').detail.what });
+      return NEVER;
+    }
+  }),
 );
 
 const rootPath = v.pipe(
   quoted(DEFAULT_ROOT_PATH),
   v.transform((text) => (text === '' ? DEFAULT_ROOT_PATH : text)),
-  v.check(absolute, 'must be an absolute path'),
+  v.check((text) => text.startsWith('/'), 'must be an absolute path'),
 );
 
 const entries = {

@@ -1,5 +1,5 @@
 /** Carries out a plan, or takes back what it had made of it. */
-import { DmthinError, toDmthinError } from '../base/errors.ts';
+import { DmthinError, hasCode, toDmthinError } from '../base/errors.ts';
 import { type DmName, formatSize, sectorsToBytes } from '../base/units.ts';
 import { poolTable } from '../dm/tables.ts';
 import type { ProvisionDeps, Role } from './provision-facts.ts';
@@ -92,9 +92,10 @@ async function activate(
     const table = [poolTable({ ...geometry, dataDevice, metadataDevice })];
     await dm.create(name, { uuid: poolUuid(name), table });
   } catch (error) {
-    throw toDmthinError(error, 'activate the pool').with({
-      nextStep: `dmesg | grep device-mapper has the kernel's reason; thin_check ${metadataDevice} checks the metadata`,
-    });
+    // The kernel says EINVAL or EIO for everything that it dislikes about the metadata.
+    if (!hasCode(error, 'invalid_argument', 'internal')) throw error;
+    const nextStep = `dmesg | grep device-mapper has the kernel's reason; thin_check ${metadataDevice} checks the metadata`;
+    throw error.with({ nextStep }, 'failed_precondition');
   }
 }
 

@@ -87,7 +87,7 @@ log_level = "debug"
   }
 
   it('lets flags win', () => {
-    const flags = { root: '/flag', address: '/flag.sock', logLevel: 'error' };
+    const flags = { root: '/flag', address: 'unix:///flag.sock', logLevel: 'error' };
     const config = configOf(
       `${REQUIRED}root_path = "/file"\naddress = "/file.sock"\nlog_level = "debug"`,
       flags,
@@ -167,11 +167,12 @@ baseImageSize = "1GB"
 
   it('refuse a socket that the kernel cannot bind', () => {
     const long = `/${'x'.repeat(107)}`;
-    assert.deepEqual(problemsOf(`${REQUIRED}address = "${long}"`), [
-      "FILE:3: address is longer than the 107 bytes that a unix socket's path can have",
-    ]);
-    assert.deepEqual(problemsOf(REQUIRED, { address: 'unix:///a.sock' }), [
-      '--address: must be an absolute path, without "unix://"',
+    assert.match(
+      problemsOf(`${REQUIRED}address = "${long}"`).join('\n'),
+      /^FILE:3: address ".*" has 108 bytes; [^\n]*$/,
+    );
+    assert.deepEqual(problemsOf(REQUIRED, { address: 'a.sock' }), [
+      '--address: "a.sock" is not the absolute path of a unix socket',
     ]);
   });
 

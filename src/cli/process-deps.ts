@@ -1,0 +1,31 @@
+/** The commands' real dependencies. What is heavy loads when a command needs it. */
+import { readFileSync } from 'node:fs';
+import * as v from 'valibot';
+import { DmthinError } from '../base/errors.ts';
+import { createLog } from '../base/log.ts';
+import { runProcess } from '../base/process.ts';
+import { createBlockDevices } from '../pool/block-devices.ts';
+import type { CliDeps } from './deps.ts';
+import { processTerminal } from './terminal.ts';
+
+const packageSchema = v.object({ version: v.string() });
+
+const missing = (op: string) => new DmthinError('unsupported', { op, what: 'not in this build' });
+
+export function processDeps(): CliDeps {
+  const packageFile = new URL('../../package.json', import.meta.url);
+  return {
+    terminal: processTerminal(),
+    version: v.parse(packageSchema, JSON.parse(readFileSync(packageFile, 'utf8'))).version,
+    run: runProcess,
+    signals: process,
+    exit: (code) => process.exit(code),
+    createLog,
+    startDaemon: () => Promise.reject(missing('serve')),
+    connect: async (address) => (await import('../grpc/client.ts')).connect(address),
+    isRoot: () => process.geteuid?.() === 0,
+    openDm: () => Promise.reject(missing('device-mapper')),
+    blockDevices: createBlockDevices(runProcess),
+    countSnapshots: () => Promise.resolve(undefined),
+  };
+}
