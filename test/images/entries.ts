@@ -54,9 +54,10 @@ export function file(path: string, content: string | Buffer, options: EntryOptio
   return entry(path, 'file', 0o644, options, { content: Buffer.from(content) });
 }
 
-/** Another name for `target`, which may come from a lower layer. */
-export function hardlink(path: string, target: string): LayerEntry {
-  return entry(path, 'hardlink', 0o644, {}, { link: target });
+/** Another name for `target`, which may come from a lower layer; unpackers apply the owner and mode that it repeats. */
+export function hardlink(path: string, target: LayerEntry): LayerEntry {
+  const { mode, uid, gid } = target;
+  return entry(path, 'hardlink', mode, { uid, gid }, { link: target.path });
 }
 
 export function symlink(path: string, target: string, options: EntryOptions = {}): LayerEntry {

@@ -22,6 +22,9 @@ const DEEP_PARTS = Array.from({ length: 5 }, (_, index) => String(index).repeat(
 /** A capability set as the kernel keeps it: revision 2, effective, cap_net_raw permitted (linux/capability.h). */
 const CAP_NET_RAW = Buffer.from('0100000200200000000000000000000000000000', 'hex');
 
+const LINK_A = file('srv/t/link-a', 'three names\n', { mode: 0o640, uid: 5 });
+const PAIR_A = file('srv/t/pair-a', 'parted later\n');
+
 /** A file of holes: 4 MiB of zeros around a few bytes. */
 function mostlyZeros(): Buffer {
   const content = Buffer.alloc(4 * MIB);
@@ -61,11 +64,11 @@ function makeEverything(): LayerEntry[] {
     file('srv/t/opaque/lower-directory/inner', 'hidden\n'),
     directory('srv/t/opaque-late'),
     file('srv/t/opaque-late/lower', 'hidden\n'),
-    file('srv/t/link-a', 'three names\n', { mode: 0o640, uid: 5 }),
-    hardlink('srv/t/link-b', 'srv/t/link-a'),
-    hardlink('srv/t/link-c', 'srv/t/link-a'),
-    file('srv/t/pair-a', 'parted later\n'),
-    hardlink('srv/t/pair-b', 'srv/t/pair-a'),
+    LINK_A,
+    hardlink('srv/t/link-b', LINK_A),
+    hardlink('srv/t/link-c', LINK_A),
+    PAIR_A,
+    hardlink('srv/t/pair-b', PAIR_A),
     symlink('srv/t/relative', '../t/updated'),
     symlink('srv/t/absolute', '/srv/t/updated', { uid: 9, gid: 9 }),
     symlink('srv/t/dangling', '/nowhere/at all'),
@@ -133,7 +136,7 @@ function bringThingsBack(): LayerEntry[] {
   return [
     file('srv/t/removed-and-back', 'new, and owned by somebody else\n', { uid: 33, gid: 33, mode: 0o604 }),
     // A hard link across layers: its target comes from the first.
-    hardlink('srv/t/link-d', 'srv/t/link-a'),
+    hardlink('srv/t/link-d', LINK_A),
     directory('srv/t/tree/a', { mode: 0o711 }),
     file('srv/t/tree/a/new', 'nothing of the old tree returns\n'),
     file('srv/t/updated', 'third version\n', { mode: 0o600 }),

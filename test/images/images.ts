@@ -34,6 +34,11 @@ function busyboxLayer(busybox: Buffer): LayerEntry[] {
   ];
 }
 
+/** A filesystem as a snapshotter hands it out for the first layer: a root directory and nothing else. */
+function emptyTree(): Tree {
+  return new Map([['', directory('')]]);
+}
+
 /** Each layer adds a file, and rewrites one that all of them share. */
 function manyLayers(): LayerEntry[][] {
   return Array.from({ length: MANY_LAYERS - 1 }, (_, index) => [
@@ -48,16 +53,16 @@ export async function buildImages(busybox: Buffer, debianTarPath: string): Promi
   const bottom = busyboxLayer(busybox);
   const shell = { cmd: ['/bin/sh'] };
   const debianTar = await readFile(debianTarPath);
-  const debianTree: Tree = new Map();
+  const debianTree = emptyTree();
   await applyLayer(debianTree, readTar(createReadStream(debianTarPath)));
   return [
-    await testImage('hello', { cmd: ['/bin/echo', HELLO] }, [], new Map(), [bottom]),
-    await testImage('features', shell, [], new Map(), [bottom, ...featureLayers()]),
+    await testImage('hello', { cmd: ['/bin/echo', HELLO] }, [], emptyTree(), [bottom]),
+    await testImage('features', shell, [], emptyTree(), [bottom, ...featureLayers()]),
     await testImage('debian', { cmd: ['/bin/bash'] }, [layerOfTar(debianTar)], debianTree, [
       debianLayer(),
       ...featureLayers(),
     ]),
-    await testImage('many-layers', { cmd: ['/bin/cat', '/layers/newest'] }, [], new Map(), [
+    await testImage('many-layers', { cmd: ['/bin/cat', '/layers/newest'] }, [], emptyTree(), [
       bottom,
       ...manyLayers(),
     ]),
