@@ -7,7 +7,19 @@
  *
  * INVARIANT: the directory `KERNEL_DIRECTORY` of the cache is complete or absent: it is made beside and renamed.
  */
-import { access, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  access,
+  constants,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DmthinError, hasCode, toDmthinError } from '../src/base/errors.ts';
@@ -57,7 +69,7 @@ export async function ensureFastKernel(
   if (known !== undefined) return { kind: 'unavailable', reason: known, isNews: false };
   if (await exists(path)) return { kind: 'ready', path };
   try {
-    await mkdir(cache, { recursive: true });
+    await makeCache(cache);
     notice('fetching a newer, faster kernel, once (50 MB; DMTHIN_GUEST_KERNEL=distribution does without)');
     await ensurePackages(['fast-kernel'], { run, say: notice });
     await fetchKernel(cache, run);
@@ -70,17 +82,31 @@ export async function ensureFastKernel(
   }
 }
 
-/** Notes in the cache that the newer kernel does not serve here: it is left alone for a day. */
-export async function rememberFailure(cache: string, reason: string): Promise<void> {
+async function makeCache(cache: string): Promise<void> {
+  try {
+    await mkdir(cache, { recursive: true });
+    await access(cache, constants.W_OK);
+  } catch (error) {
+    const nextStep = 'set XDG_CACHE_HOME to a directory that you can write';
+    throw new DmthinError('unavailable', { op: 'cache', what: `cannot write ${cache}`, nextStep }, error);
+  }
+}
+
+/**
+ * Notes in the cache that the newer kernel does not serve here: it is left alone for a day.
+ * @param reason one line. @param details what a person would want to read besides.
+ */
+export async function rememberFailure(cache: string, reason: string, details = ''): Promise<void> {
   // Where the cache is not writable there is no memory, and every run tells the reason.
-  await writeFile(failureFile(cache), reason).catch(() => undefined);
+  await writeFile(failureFile(cache), `${reason}\n${details}`).catch(() => undefined);
 }
 
 async function rememberedFailure(cache: string): Promise<string | undefined> {
   const file = failureFile(cache);
   try {
     const [{ mtimeMs }, reason] = await Promise.all([stat(file), readFile(file, 'utf8')]);
-    return Date.now() - mtimeMs > REMEMBER_FAILURE_MS ? undefined : `${reason} (noted in ${file})`;
+    if (Date.now() - mtimeMs > REMEMBER_FAILURE_MS) return undefined;
+    return `${reason.split('\n')[0] ?? ''} (noted in ${file}: remove it to try again)`;
   } catch {
     return undefined;
   }

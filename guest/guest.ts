@@ -1,5 +1,5 @@
 /** One run from beginning to end: scratch, kernel, disks, boot, and the fall back to the installed kernel. */
-import { realpath, writeFile } from 'node:fs/promises';
+import { readFile, realpath, writeFile } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
@@ -49,7 +49,7 @@ export async function runGuest(
       throw new DmthinError('unavailable', { op: 'newer kernel', what: fast.reason });
     }
     case 'auto':
-      return bootBest(cache, boot, around);
+      return bootBest(cache, boot, scratch.consoleLog, around);
   }
 }
 
@@ -57,13 +57,14 @@ export async function runGuest(
 async function bootBest(
   cache: string,
   boot: (kernel: GuestKernel) => Promise<GuestEnd>,
+  consoleLog: string,
   around: Surroundings,
 ): Promise<GuestEnd> {
   const fast = await ensureFastKernel(cache, around.run, around.say);
   if (fast.kind === 'ready') {
     const tried = await tryToBoot(fast.path, boot, around);
     if (typeof tried !== 'string') return tried;
-    await rememberFailure(cache, tried);
+    await rememberFailure(cache, tried, await readFile(consoleLog, 'utf8').catch(() => ''));
     around.say(`the newer kernel does not run here, the installed one is used: ${tried}`);
   } else if (fast.isNews) {
     around.say(`no newer kernel, the installed one is used: ${fast.reason}`);

@@ -18,7 +18,10 @@ export type DmName = Branded<string, 'DmName'>;
 export const SECTOR_BYTES = 512;
 export const MAX_DEVICE_ID = 0xff_ffff;
 
-const DM_NAME = /^[A-Za-z0-9#+\-.:=@_][A-Za-z0-9#+\-.:=@_ ]*$/;
+/** What neither libdm nor udev mangles. */
+const DM_NAME = /^[A-Za-z0-9#+\-.:=@_]{1,127}$/;
+/** Not names of devices in /dev/mapper. */
+const RESERVED_NAMES = ['.', '..', 'control'];
 
 function invalid(op: string, what: string): DmthinError {
   return new DmthinError('invalid_argument', { op, what });
@@ -50,10 +53,10 @@ export function snapshotId(value: number): SnapshotId {
 
 /** @throws invalid_argument when the kernel or udev would mangle or refuse the name. */
 export function dmName(value: string): DmName {
-  if (value.length > 127 || !DM_NAME.test(value)) {
+  if (!DM_NAME.test(value) || RESERVED_NAMES.includes(value)) {
     throw invalid(
       'device-mapper name',
-      `${JSON.stringify(value)} is not a usable name: 1 to 127 characters of A-Z a-z 0-9 # + - . : = @ _`,
+      `${JSON.stringify(value)} is not a usable name: 1 to 127 characters of A-Z a-z 0-9 # + - . : = @ _, and not . or .. or control`,
     );
   }
   return value as DmName;

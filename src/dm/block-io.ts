@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import type { Bytes } from '../base/units.ts';
 import { errnoError, errnoName } from './errno.ts';
 import { openIoctlPort } from './ioctl-port.ts';
+import { createLanes } from './lanes.ts';
 
 export interface BlockIo {
   /** fsync: everything written to the device is on the disk afterwards, the pool's metadata included. */
@@ -13,32 +14,33 @@ export interface BlockIo {
 
 /** linux/fs.h: _IO(0x12, 119), with a u64 pair of start and length in bytes. */
 const BLKDISCARD = 0x1277;
+/** Each holds a thread of libuv's pool for as long as the disk takes. */
+const MAX_IN_FLIGHT = 4;
 
 export function createBlockIo(): BlockIo {
+  const lanes = createLanes(MAX_IN_FLIGHT);
   return {
-    async flush(path) {
-      const device = await open(path, 'r+');
-      try {
+    flush: (path) =>
+      lanes.run(async () => {
+        await using device = await open(path, 'r+');
         await device.sync();
-      } finally {
-        await device.close();
-      }
-    },
-    async discard(path, sizeBytes) {
-      const range = Buffer.alloc(16);
-      range.writeBigUInt64LE(BigInt(sizeBytes), 8);
-      const port = await openIoctlPort(path);
-      try {
-        const errno = await port.call(BLKDISCARD, range, 'change');
-        if (errno === 0 || errnoName(errno) === 'EOPNOTSUPP') return;
-        throw errnoError(errnoName(errno), {
-          op: 'discard',
-          what: 'the kernel refused to discard the blocks',
-          device: path,
-        });
-      } finally {
-        await port.close();
-      }
-    },
+      }),
+    discard: (path, sizeBytes) =>
+      lanes.run(async () => {
+        const range = Buffer.alloc(16);
+        range.writeBigUInt64LE(BigInt(sizeBytes), 8);
+        const port = await openIoctlPort(path);
+        try {
+          const errno = await port.call(BLKDISCARD, range, 'change');
+          if (errno === 0 || errnoName(errno) === 'EOPNOTSUPP') return;
+          throw errnoError(errnoName(errno), {
+            op: 'discard',
+            what: 'the kernel refused to discard the blocks',
+            device: path,
+          });
+        } finally {
+          await port.close();
+        }
+      }),
   };
 }

@@ -52,8 +52,8 @@ export function errnoCode(name: string): ErrorCode {
 /** The next step that holds whatever was being done; callers that know better give their own. */
 const NEXT_STEPS: Readonly<Record<string, string>> = {
   EBUSY: 'see who holds the device: findmnt, lsblk, dmsetup ls --tree',
-  EPERM: 'run as root with CAP_SYS_ADMIN',
-  EACCES: 'run as root with CAP_SYS_ADMIN',
+  EPERM: 'run as root with CAP_SYS_ADMIN; if it does, the kernel log has the reason: dmesg',
+  EACCES: 'run as root with CAP_SYS_ADMIN; if it does, the kernel log has the reason: dmesg',
   EINVAL: 'the kernel log has the reason: dmesg | grep device-mapper',
   EIO: 'the kernel log has the reason: dmesg',
   EOPNOTSUPP: 'look at the pool: dmsetup status; a pool that is read-only or failed needs a repair',

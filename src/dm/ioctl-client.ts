@@ -1,5 +1,5 @@
 /** {@link DmClient} by ioctl: a create is three calls, and no process is started. */
-import { DmthinError, toDmthinError } from '../base/errors.ts';
+import { DmthinError, hasCode, toDmthinError } from '../base/errors.ts';
 import type { DmName } from '../base/units.ts';
 import type { DmClient, DmInfo, DmLine } from './client.ts';
 import type { DeviceNodes } from './device-nodes.ts';
@@ -105,6 +105,7 @@ export function createIoctlClient(port: IoctlPort, nodes: DeviceNodes): DmClient
       await remove('create', name, false);
       return error;
     } catch (cause) {
+      if (hasCode(cause, 'not_found')) return error;
       const why = toDmthinError(cause, 'create').message;
       return error.with({ what: `${error.detail.what}, and the half-made device stays: ${why}` });
     }

@@ -1,5 +1,5 @@
 /**
- * The ioctl(2) calls themselves: koffi on /dev/mapper/control.
+ * The ioctl(2) calls themselves, through koffi.
  *
  * INVARIANTS
  * - Every call runs on a thread of libuv's pool, never on the event loop: suspend and remove can block for seconds.
@@ -8,10 +8,12 @@
  * - Calls under way never fill libuv's pool, which files, DNS and the store use too; and calls that only ask have
  *   lanes of their own, so that blocked changes cannot keep anybody from looking.
  */
-import { open } from 'node:fs/promises';
-import koffi, { type KoffiFunc } from 'koffi';
+import { type FileHandle, open } from 'node:fs/promises';
+import type { default as KoffiModule, KoffiFunc } from 'koffi';
 import { DmthinError, toDmthinError } from '../base/errors.ts';
 import { createLanes } from './lanes.ts';
+
+export type Koffi = typeof KoffiModule;
 
 /** `ask` for calls that change nothing and do not wait for I/O. */
 export type Lane = 'ask' | 'change';
@@ -19,31 +21,52 @@ export type Lane = 'ask' | 'change';
 export interface IoctlPort {
   /** @returns 0, or the errno; an answer is in `buffer`, which must not be touched until then. */
   call(command: number, buffer: Buffer, lane: Lane): Promise<number>;
-  /** Waits for the calls under way. Later calls are refused. */
+  /** Waits for the calls under way and closes the file. Later calls are refused. */
   close(): Promise<void>;
 }
 
+type Ioctl = KoffiFunc<(fd: number, request: number, argument: Buffer) => number>;
+
+const OP = 'ioctl';
 const MAX_IN_FLIGHT = 8;
 /** libuv's own default, when UV_THREADPOOL_SIZE says nothing. */
 const DEFAULT_POOL_THREADS = 4;
 
-type Ioctl = KoffiFunc<(fd: number, request: number, argument: Buffer) => number>;
+/**
+ * Not imported like others: its native part may be missing for this machine, which only ioctl callers need to hear.
+ * @throws unsupported
+ */
+export async function loadKoffi(): Promise<Koffi> {
+  try {
+    return (await import('koffi')).default;
+  } catch (error) {
+    throw new DmthinError(
+      'unsupported',
+      { op: OP, what: 'koffi does not load on this machine', nextStep: 'set transport = "dmsetup"' },
+      error,
+    );
+  }
+}
+
+/** A port to the file at `path`. @throws unsupported; what open(2) answered, as Node reports it. */
+export async function openIoctlPort(path: string): Promise<IoctlPort> {
+  const koffi = await loadKoffi();
+  return createIoctlPort(koffi, await open(path, 'r+'));
+}
 
 /**
+ * Takes over the open file.
  * @param threads size of libuv's pool; the port uses half of it at most.
- * @throws what open(2) answered, as Node reports it.
  */
-export async function openIoctlPort(path: string, threads = poolThreads()): Promise<IoctlPort> {
+export function createIoctlPort(koffi: Koffi, file: FileHandle, threads = poolThreads()): IoctlPort {
   // The program itself has libc's symbols, whatever that libc is called here. Declared without its variadic part, which
   // koffi cannot call asynchronously; a pointer argument is passed alike on x86-64 and arm64.
   const ioctl: Ioctl = koffi.load(null).func('int ioctl(int fd, ulong request, void *argument)');
-  const file = await open(path, 'r+');
   const inFlight = Math.max(2, Math.min(MAX_IN_FLIGHT, Math.floor(threads / 2)));
   const askLanes = Math.max(1, Math.floor(inFlight / 4));
   const lanes = { ask: createLanes(askLanes), change: createLanes(inFlight - askLanes) };
-  let closed = false;
-
   const held = new Set<Buffer>();
+  let closed = false;
 
   const run = (command: number, buffer: Buffer): Promise<number> =>
     new Promise((resolve, reject) => {
@@ -52,15 +75,13 @@ export async function openIoctlPort(path: string, threads = poolThreads()): Prom
         const errno = koffi.errno();
         held.delete(buffer);
         if (error === null || error === undefined) resolve(result < 0 ? errno : 0);
-        else reject(toDmthinError(error, 'device-mapper ioctl'));
+        else reject(toDmthinError(error, OP));
       });
     });
 
   return {
     async call(command, buffer, lane) {
-      if (closed) {
-        throw new DmthinError('internal', { op: 'device-mapper ioctl', what: 'the client is closed' });
-      }
+      if (closed) throw new DmthinError('internal', { op: OP, what: 'the client is closed' });
       return lanes[lane].run(() => run(command, buffer));
     },
     async close() {

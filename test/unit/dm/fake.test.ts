@@ -6,6 +6,7 @@ describeDmClient('the fake keeps the contract', () => {
   let pools = 0;
   return Promise.resolve({
     client: createFakeDmClient(kernel),
+    many: { devices: 120, callers: 32 },
     freshPoolDevices: () => {
       pools += 1;
       return Promise.resolve({ metadataDevice: `/dev/meta${pools}`, dataDevice: `/dev/data${pools}` });
