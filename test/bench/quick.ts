@@ -6,10 +6,16 @@ const N = Number(process.argv[2] ?? 50);
 function summarize(name: string, times: number[]): void {
   const sorted = times.toSorted((a, b) => a - b);
   const at = (share: number): string => (sorted[Math.floor(share * (sorted.length - 1))] ?? NaN).toFixed(2);
-  console.log(`${name.padEnd(28)} p50 ${at(0.5).padStart(8)} ms   p95 ${at(0.95).padStart(8)} ms   n ${sorted.length}`);
+  console.log(
+    `${name.padEnd(28)} p50 ${at(0.5).padStart(8)} ms   p95 ${at(0.95).padStart(8)} ms   n ${sorted.length}`,
+  );
 }
 
-async function measure(name: string, count: number, body: (index: number) => Promise<unknown>): Promise<void> {
+async function measure(
+  name: string,
+  count: number,
+  body: (index: number) => Promise<unknown>,
+): Promise<void> {
   const times: number[] = [];
   for (let index = 0; index < count; index += 1) {
     const start = performance.now();
@@ -35,12 +41,16 @@ await measure('remove (active)', N, (i) => client.remove(`p${i}`));
 await measure('remove (committed)', N, (i) => client.remove(`c${i}`));
 await measure('remove (view)', N, (i) => client.remove(`v${i}`));
 const start = performance.now();
-await Promise.all(Array.from({ length: 32 }, async (_, w) => {
-  for (let i = w; i < 100; i += 32) await client.prepare(`x${i}`, 'layer');
-}));
+await Promise.all(
+  Array.from({ length: 32 }, async (_, w) => {
+    for (let i = w; i < 100; i += 32) await client.prepare(`x${i}`, 'layer');
+  }),
+);
 console.log(`100 prepares, 32 callers: ${(100000 / (performance.now() - start)).toFixed(0)}/s`);
 const start2 = performance.now();
-await Promise.all(Array.from({ length: 32 }, async (_, w) => {
-  for (let i = w; i < 100; i += 32) await client.remove(`x${i}`);
-}));
+await Promise.all(
+  Array.from({ length: 32 }, async (_, w) => {
+    for (let i = w; i < 100; i += 32) await client.remove(`x${i}`);
+  }),
+);
 console.log(`100 removes, 32 callers: ${(100000 / (performance.now() - start2)).toFixed(0)}/s`);

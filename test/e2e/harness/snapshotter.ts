@@ -20,6 +20,8 @@ export interface Variant {
 export interface SnapshotterUnderTest extends AsyncDisposable {
   /** Its name in containerd. */
   readonly name: string;
+  /** Its own socket; '' when it has none. */
+  readonly address: string;
   /** What containerd's configuration needs, TOML. */
   readonly containerdConfig: string;
   start(): Promise<void>;
@@ -49,6 +51,7 @@ function builtin(settings: string): SnapshotterUnderTest {
   const nothing = (): Promise<void> => Promise.resolve();
   return {
     name: 'devmapper',
+    address: '',
     containerdConfig: `[plugins."io.containerd.snapshotter.v1.devmapper"]\n${settings}`,
     start: nothing,
     stop: nothing,
@@ -67,6 +70,7 @@ function dmthin(settings: string, directory: string, variant: Variant): Snapshot
   };
   return {
     name: 'dmthin',
+    address,
     containerdConfig: `[proxy_plugins.dmthin]
 type = "snapshot"
 address = ${JSON.stringify(address)}
