@@ -85,7 +85,7 @@ function watchInterrupts(): Interrupts {
   };
   for (const name of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupt(name));
   // The reader of our output went away (as in `| head`): there is nobody left to run for.
-  process.stdout.on('error', () => interrupt('SIGPIPE'));
+  for (const output of [process.stdout, process.stderr]) output.on('error', () => interrupt('SIGPIPE'));
   return { signal: controller.signal, exitCode: () => 128 + constants.signals[first] };
 }
 
