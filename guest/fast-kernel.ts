@@ -152,11 +152,14 @@ async function download(work: string, sources: string, run: RunProcess): Promise
     'APT::Sandbox::User': 'root',
     'APT::Architecture': 'amd64',
   };
-  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+  const file = join(work, 'apt/apt.conf');
+  const lines = Object.entries(settings).map(([name, value]) => `${name} "${value}";\n`);
+  await writeFile(file, lines.join(''));
+  // Read after the machine's own settings (proxies, credentials), and stronger.
+  const apt = ['-C', join(work, 'debs'), 'apt-get', '-c', file];
   const limit = { timeoutMs: DOWNLOAD_TIMEOUT_MS };
-  const where = ['-C', join(work, 'debs'), 'apt-get', ...options];
-  await runChecked(run, 'env', [...where, '--error-on=any', 'update'], limit);
-  await runChecked(run, 'env', [...where, 'download', ...PACKAGES], limit);
+  await runChecked(run, 'env', [...apt, '--error-on=any', 'update'], limit);
+  await runChecked(run, 'env', [...apt, 'download', ...PACKAGES], limit);
 }
 
 /** Makes WORK/kernel of the .deb files, to run from `home`. */

@@ -1,6 +1,5 @@
 /** One run from beginning to end: scratch, kernel, disks, boot, and the fall back to the installed kernel. */
 import { copyFile, readFile, realpath, writeFile } from 'node:fs/promises';
-import { freemem } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { DmthinError, toDmthinError } from '../src/base/errors.ts';
@@ -109,7 +108,7 @@ async function bootKernel(
   around: Surroundings,
 ): Promise<GuestEnd> {
   const checkout = await realpath(dirname(import.meta.dirname));
-  const memoryBytes = options.memoryBytes ?? Math.min(DEFAULT_MEMORY_BYTES, Math.floor(freemem() * 0.75));
+  const memoryBytes = options.memoryBytes ?? Math.min(DEFAULT_MEMORY_BYTES, process.availableMemory() * 0.75);
   const settings = { checkout, hostFiles: scratch.files, modules: kernel.modules, ...options };
   await writeFile(scratch.settings, renderSettings(settings, around.env));
   // From the scratch directory, whose path the kernel's command line can hold; the checkout's may have spaces.

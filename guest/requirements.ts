@@ -1,7 +1,7 @@
 /** The Debian packages that the test machine and what runs in it need, by purpose, and how to get them. */
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DmthinError } from '../src/base/errors.ts';
+import { DmthinError, hasCode } from '../src/base/errors.ts';
 import { runChecked, type RunProcess } from '../src/base/process.ts';
 
 /** Package and the program for whose sake it is wanted: that program is looked for, whoever installed it. */
@@ -89,7 +89,7 @@ export async function thisMachine(run: RunProcess, say: (line: string) => void):
 
 /**
  * Installs what is missing, as root or through `sudo -n`. Services that come with it are neither started nor enabled.
- * @throws unsupported with the line to run, when this user may not install or apt-get fails.
+ * @throws unsupported with the line to run, when this user may not install or apt-get fails; cancelled.
  */
 export async function ensurePackages(purposes: readonly Purpose[], machine: Machine): Promise<void> {
   const missing = await missingPackages(purposes, machine.directories);
@@ -100,6 +100,7 @@ export async function ensurePackages(purposes: readonly Purpose[], machine: Mach
   try {
     await install(missing, privilege, machine);
   } catch (error) {
+    if (hasCode(error, 'cancelled')) throw error;
     throw notInstalled(missing, error);
   }
 }
