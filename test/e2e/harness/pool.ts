@@ -20,14 +20,7 @@ export interface Pool extends AsyncDisposable {
 /** Makes a pool in two sparse files below `directory`, as its users do. Disposed of, devices and all, without asking. */
 export async function createPool(name: string, directory: string, dataSize = '4G'): Promise<Pool> {
   await mkdir(directory, { recursive: true });
-  if (process.env['BY_HAND'] !== undefined) {
-    const [m, d] = [join(directory, 'm'), join(directory, 'd')];
-    await run(['truncate', '-s', '32M', m]);
-    await run(['truncate', '-s', dataSize, d]);
-    const lm = (await run(['losetup', '-f', '--show', m])).trim();
-    const ld = (await run(['losetup', '-f', '--show', d])).trim();
-    await run(['dmsetup', 'create', name, '--table', `0 8388608 thin-pool ${lm} ${ld} 128 1024`]);
-  } else await run([DMTHIN, 'pool', 'create', name, '--loop-dir', directory, '--data-size', dataSize]);
+  await run([DMTHIN, 'pool', 'create', name, '--loop-dir', directory, '--data-size', dataSize]);
   return { name, readUsage: () => readPoolUsage(name), [Symbol.asyncDispose]: () => tearDown(name) };
 }
 
