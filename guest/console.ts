@@ -7,7 +7,7 @@ import { finished } from 'node:stream/promises';
 /** After one of these nothing that the guest says can be believed. */
 const FATAL = /BUG: Bad page|BUG: unable to handle|bad p[gum4]d|Oops|Kernel panic/;
 /** What tells the cause, usually far above the last lines. */
-const TELLING = /BUG|Oops|WARNING|[Pp]anic/;
+const TELLING = /BUG|Oops|WARNING:|Kernel panic|bad p[gum4]d/;
 const TELLING_LINES = 5;
 const TAIL_LINES = 40;
 
