@@ -1,7 +1,6 @@
 /** The commands' real dependencies. What is heavy loads when a command needs it. */
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
-import { DmthinError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { runProcess } from '../base/process.ts';
 import { createBlockDevices } from '../pool/block-devices.ts';
@@ -9,8 +8,6 @@ import type { CliDeps } from './deps.ts';
 import { processTerminal } from './terminal.ts';
 
 const packageSchema = v.object({ version: v.string() });
-
-const missing = (op: string) => new DmthinError('unsupported', { op, what: 'not in this build' });
 
 export function processDeps(): CliDeps {
   const packageFile = new URL('../../package.json', import.meta.url);
@@ -21,11 +18,14 @@ export function processDeps(): CliDeps {
     signals: process,
     exit: (code) => process.exit(code),
     createLog,
-    startDaemon: () => Promise.reject(missing('serve')),
+    startDaemon: async (config, options) =>
+      (await import('../daemon/daemon.ts')).startDaemon(config, options),
     connect: async (address) => (await import('../grpc/client.ts')).connect(address),
     isRoot: () => process.geteuid?.() === 0,
-    openDm: () => Promise.reject(missing('device-mapper')),
+    openDm: async (transport) =>
+      (await import('../dm/open-client.ts')).openDmClient(transport, { run: runProcess }),
     blockDevices: createBlockDevices(runProcess),
-    countSnapshots: () => Promise.resolve(undefined),
+    countSnapshots: async (rootPath, pool) =>
+      (await import('../store/count.ts')).countSnapshotsOfPool(rootPath, pool),
   };
 }

@@ -5,6 +5,7 @@ import { LOG_LEVELS } from '../base/log.ts';
 import { dmName, formatSize, parseSize } from '../base/units.ts';
 import { FS_TYPES, type FsType } from '../filesystem/types.ts';
 import { parseAddress } from '../grpc/address.ts';
+import { MAX_POOL_NAME_LENGTH } from '../pool/names.ts';
 import { DEFAULT_ADDRESS, DEFAULT_ROOT_PATH } from './config.ts';
 import { suggest } from './read-config-suggest.ts';
 
@@ -42,6 +43,10 @@ function oneOf<const T extends string>(words: readonly T[], fallback: T) {
 const poolName = v.pipe(
   quoted('dmthin-pool'),
   v.nonEmpty('is required'),
+  v.maxLength(
+    MAX_POOL_NAME_LENGTH,
+    `is longer than the ${MAX_POOL_NAME_LENGTH} characters that leave room for the names of the pool's devices`,
+  ),
   v.rawTransform(({ dataset, addIssue, NEVER }) => {
     const text = dataset.value;
     if (text.startsWith('/dev/mapper/')) {
@@ -52,7 +57,7 @@ const poolName = v.pipe(
       return dmName(text);
     } catch {
       addIssue({
-        message: `${JSON.stringify(text)} is not a device-mapper name: 1 to 127 of A-Z a-z 0-9 # + - . : = @ _`,
+        message: `${JSON.stringify(text)} is not a device-mapper name: A-Z a-z 0-9 # + - . : = @ _`,
       });
       return NEVER;
     }

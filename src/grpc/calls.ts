@@ -5,7 +5,6 @@
  * has long gone: what it does to the pool goes on. Its signal is never aborted after its work ended.
  */
 import type { sendUnaryData, Server, ServerUnaryCall, ServerWritableStream } from '@grpc/grpc-js';
-import { once } from 'node:events';
 import { DmthinError, type ErrorCode, toDmthinError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Rpc, RpcOptions, StreamRpc, Subject } from './rpc.ts';
@@ -53,6 +52,8 @@ export function createCalls(log: Log): Calls {
         () => finish(),
         (error: unknown) => finish(explain(error, signal, op)),
       )
+      // Whatever an answer meets must not take the daemon down.
+      .catch((error: unknown) => log.error({ op, error: String(error) }, 'answering a call failed'))
       .finally(() => running.delete(done));
     running.set(done, controller);
   }
@@ -106,10 +107,19 @@ export function createCalls(log: Log): Calls {
 /** One message at a time as the caller reads; ends early when the caller goes away. */
 async function sendAll(rpc: StreamRpc, call: StreamCall, options: WorkOptions): Promise<void> {
   for await (const message of rpc.run(call.request, options)) {
-    options.signal.throwIfAborted();
-    if (!call.write(message)) await once(call, 'drain', { signal: options.signal });
+    await send(call, message, options.signal);
   }
   call.end();
+}
+
+/** Resolves once HTTP/2 has taken the message, which waits for the caller to read. */
+function send(call: StreamCall, message: Buffer, signal: AbortSignal): Promise<void> {
+  const sent = Promise.withResolvers<undefined>();
+  const onAbort = (): void => sent.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  else call.write(message, () => sent.resolve(undefined));
+  return sent.promise.finally(() => signal.removeEventListener('abort', onAbort));
 }
 
 function identity(body: Buffer): Buffer {

@@ -17,7 +17,7 @@ interface RpcName {
   readonly op: string;
 }
 
-/** What a call is about, once its request is decoded, for the log: its text fields. */
+/** What a call is about, once its request is decoded, for the log: its text fields, and those of its snapshot. */
 export type Subject = Readonly<Record<string, string>>;
 
 export interface RpcOptions extends CallOptions {
@@ -75,8 +75,11 @@ export function nameOf(method: DescMethod): RpcName {
 
 function subjectOf(request: object): Subject {
   const subject: Record<string, string> = {};
-  for (const [field, value] of Object.entries(request)) {
+  for (const [field, value] of Object.entries<unknown>({ ...request })) {
     if (typeof value === 'string' && value !== '' && !field.startsWith('$')) subject[field] = value;
+  }
+  if ('info' in request && typeof request.info === 'object' && request.info !== null) {
+    Object.assign(subject, subjectOf(request.info));
   }
   return subject;
 }

@@ -21,14 +21,14 @@ export interface RunningServer {
   readonly address: string;
   /**
    * Stops: no new connection, no new call on the old ones; waits for the calls in flight until `deadlineMs` from now,
-   * then aborts them and closes every connection; removes the socket file. Never fails. A second call waits for the
-   * first one's end.
+   * then aborts them; closes every connection; removes the socket file. Never fails, and ends at most two seconds after
+   * the deadline. A second call waits for the first one's end.
    */
   drain(deadlineMs: number): Promise<void>;
 }
 
-/** What aborted calls get to answer their callers before connections are cut. */
-const ABORT_GRACE_MS = 1000;
+/** What aborted calls get to end, and then peers to read their answers and hang up. */
+const GRACE_MS = 1000;
 
 /**
  * Plaintext HTTP/2, any `:authority` and metadata, as many calls at once as callers make. No pings are sent: the peer's
@@ -59,16 +59,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   log.info({ path }, 'listening');
 
   async function stop(deadlineMs: number): Promise<void> {
-    listener.close();
-    const sessionsClosed = new Promise<void>((resolve) => grpc.tryShutdown(() => resolve()));
-    const drained = Promise.all([sessionsClosed, calls.idle()]);
-    if (!(await endsWithin(drained, deadlineMs))) {
+    // Calls back when the last connection has ended, and so has delivered its last answer.
+    const disconnected = new Promise<void>((resolve) => listener.close(() => resolve()));
+    grpc.tryShutdown(() => undefined);
+    if (!(await endsWithin(calls.idle(), deadlineMs))) {
       log.warn({ calls: calls.inFlight, deadlineMs }, 'calls still in flight at the deadline: aborting them');
       calls.abort();
-      await endsWithin(calls.idle(), ABORT_GRACE_MS);
-      for (const connection of connections) connection.destroy();
+      await endsWithin(calls.idle(), GRACE_MS);
       if (calls.inFlight > 0) log.warn({ calls: calls.inFlight }, 'calls did not end when aborted');
     }
+    if (!(await endsWithin(disconnected, GRACE_MS)))
+      for (const connection of connections) connection.destroy();
     await file
       .remove()
       .catch((error: unknown) => log.warn({ path, error: String(error) }, 'socket not removed'));

@@ -38,8 +38,18 @@ export function parseLoopList(text: string): string[] {
     .map(({ name }) => name);
 }
 
-/** Reads `blkid --output export`: the filesystem's or RAID's type, else the partition table's. */
-export function parseSignature(text: string): string {
-  const value = (key: string) => new RegExp(`^${key}=(.*)$`, 'm').exec(text)?.[1];
-  return value('TYPE') ?? value('PTTYPE') ?? 'an unknown signature';
+/**
+ * Reads `blkid --probe --output export`: the filesystem's or RAID's type, else the partition table's.
+ * @returns undefined when it only says of a partition where it is, which it does of blank ones too.
+ */
+export function parseSignature(text: string): string | undefined {
+  const found = new Map(
+    text.split('\n').flatMap((line) => {
+      const [key, value] = line.split('=', 2);
+      if (key === undefined || value === undefined) return [];
+      return key === 'DEVNAME' || key.startsWith('PART_ENTRY_') ? [] : [[key, value] as const];
+    }),
+  );
+  if (found.size === 0) return undefined;
+  return found.get('TYPE') ?? found.get('PTTYPE') ?? 'an unknown signature';
 }

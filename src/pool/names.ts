@@ -1,5 +1,8 @@
 /** Names and uuids of the devices that dmthin makes. Unique in the pool because thin device ids are. */
-import { dmName, type DeviceId, type DmName } from '../base/units.ts';
+import { dmName, type DeviceId, type DmName, MAX_DEVICE_ID } from '../base/units.ts';
+
+/** A pool's name may have so many characters that the longest of the names below still has device-mapper's 127. */
+export const MAX_POOL_NAME_LENGTH = 127 - '-discard-'.length - String(MAX_DEVICE_ID).length;
 
 /** The device of a snapshot, in the style of the original: `POOL-snap-ID`. */
 export function snapshotDeviceName(poolName: DmName, id: DeviceId): DmName {

@@ -1,6 +1,7 @@
 /** Makes or assembles a thin pool, so that the same request twice, or after a reboot, ends in the same pool. */
 import { formatSize, type DmName } from '../base/units.ts';
 import { DmthinError } from '../base/errors.ts';
+import { MAX_POOL_NAME_LENGTH } from './names.ts';
 import { applyPlan } from './provision-apply.ts';
 import { type PoolRequest, type ProvisionDeps, readPoolFacts } from './provision-facts.ts';
 import { planPool, type Step } from './provision-plan.ts';
@@ -13,9 +14,6 @@ export interface ProvisionResult {
   /** Sentences about what works now and may hurt later. */
   readonly warnings: readonly string[];
 }
-
-/** Longer names leave no room for those of the pool's devices, which device-mapper limits to 127 bytes. */
-const MAX_POOL_NAME = 100;
 
 /**
  * @throws already_exists, failed_precondition, busy, not_found, invalid_argument with nothing changed; what a step
@@ -39,10 +37,10 @@ export async function createPool(
 }
 
 function checkName(name: DmName): void {
-  if (name.length <= MAX_POOL_NAME && !name.includes(' ')) return;
+  if (name.length <= MAX_POOL_NAME_LENGTH) return;
   throw new DmthinError('invalid_argument', {
     op: 'pool create',
-    what: `${JSON.stringify(name)} is not a pool name: at most ${MAX_POOL_NAME} characters, without spaces`,
+    what: `the name has ${name.length} characters; ${MAX_POOL_NAME_LENGTH} leave room for those of the pool's devices`,
   });
 }
 

@@ -118,7 +118,13 @@ describe('util-linux', () => {
 
   it('blkid: partition tables count too', () => {
     assert.equal(parseSignature('DEVNAME=/dev/sda\nPTUUID=1\nPTTYPE=gpt\n'), 'gpt');
-    assert.equal(parseSignature('DEVNAME=/dev/sda\n'), 'an unknown signature');
+    assert.equal(parseSignature('DEVNAME=/dev/sda\nVERSION=1\n'), 'an unknown signature');
+  });
+
+  it('blkid: a blank partition is blank', () => {
+    const place = 'DEVNAME=/dev/sda1\nPART_ENTRY_SCHEME=gpt\nPART_ENTRY_UUID=1\nPART_ENTRY_SIZE=2048\n';
+    assert.equal(parseSignature(place), undefined);
+    assert.equal(parseSignature(`${place}TYPE=xfs\n`), 'xfs');
   });
 
   it('losetup: only devices that show the whole file', () => {

@@ -313,9 +313,9 @@ describe('a pool on loop files is refused', () => {
   it('under a name that leaves no room for its devices', async () => {
     await refuses(
       createMachine(),
-      loopRequest({}, { name: dmName('x'.repeat(101)) }),
+      loopRequest({}, { name: dmName('x'.repeat(111)) }),
       'invalid_argument',
-      /at most 100/,
+      /the name has 111 characters; 110 leave room/,
     );
   });
 });
