@@ -6,7 +6,7 @@
  * nobody: udev replaces a link atomically by its equal, and does not miss one that is gone.
  *
  * Known and accepted: when a name is used again before udev has seen its last device go, udev's late removal takes the
- * new link away, until it comes to the new device and puts the link back. dmthin's snapshots never use a name again.
+ * new link away, until it comes to the new device and puts the link back.
  */
 import { randomUUID } from 'node:crypto';
 import { access, readlink, rename, symlink, unlink } from 'node:fs/promises';

@@ -155,7 +155,12 @@ export function createIoctlClient(port: IoctlPort, nodes: DeviceNodes): DmClient
       const doing = { op: `message ${JSON.stringify(message)}`, what: 'the target refuses' };
       const request = { name, payload: codec.encodeMessage(message) };
       const answer = await call(doing, COMMAND.message, request, 'change', ANSWER_BYTES);
-      if ((codec.decodeFlags(answer) & FLAG.bufferFull) !== 0) {
+      const flags = codec.decodeFlags(answer);
+      // Kernel 6.1 answers success for a device without a live table, and does nothing; 7.2 answers EINVAL.
+      if ((flags & FLAG.activePresent) === 0) {
+        throw errnoError('EINVAL', { ...doing, what: 'the device has no live table', device: name });
+      }
+      if ((flags & FLAG.bufferFull) !== 0) {
         // Asking again would carry the message out twice.
         throw new DmthinError('internal', {
           ...doing,

@@ -199,6 +199,38 @@ export function describeDmClient(title: string, open: () => Promise<DmHarness>):
       });
     });
 
+    describe('a device without a table, as a crash leaves it', () => {
+      const name = nameOf('empty');
+
+      it('is there, but not live', async () => {
+        await harness.createEmpty(name);
+        const info = await dm.info(name);
+        assert.deepEqual([info?.live, info?.inactive, info?.suspended], [false, false, false]);
+        assert.deepEqual([await dm.table(name), await dm.status(name)], [[], []]);
+        await rejects(dm.create(name, { uuid: '', table: [errorLine(8)] }), 'busy', 'EBUSY', name);
+      });
+
+      it('takes no messages, even from kernels that say it did', async () => {
+        await harness.createEmpty(name);
+        await rejects(dm.message(name, 'create_thin 1'), 'invalid_argument', 'EINVAL', name);
+      });
+
+      it('becomes live by load and resume, or is removed', async () => {
+        await harness.createEmpty(name);
+        await dm.load(name, [errorLine(8)]);
+        assert.equal((await dm.resume(name)).live, true);
+        await dm.remove(name);
+        await harness.createEmpty(name);
+        assert.equal(await dm.remove(name), 'removed');
+      });
+
+      it('cannot be resumed once it is suspended', async () => {
+        await harness.createEmpty(name);
+        await dm.suspend(name);
+        await rejects(dm.resume(name), 'invalid_argument', 'EINVAL', name);
+      });
+    });
+
     describePools(() => harness);
 
     describe('many', () => {

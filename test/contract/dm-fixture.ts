@@ -15,6 +15,8 @@ export interface DmHarness {
   readonly many: { readonly devices: number; readonly callers: number };
   /** Opens the device as a mount would. @returns closes it. */
   readonly hold: (name: DmName) => Promise<() => Promise<void>>;
+  /** Makes a device without a table, as a crash in the middle of a create leaves it. */
+  readonly createEmpty: (name: DmName) => Promise<void>;
   readonly close: () => Promise<void>;
 }
 

@@ -207,9 +207,7 @@ export function createFakeKernel(): FakeKernel {
       settle();
     },
     suspend(name) {
-      const device = find(name);
-      if (device.live === undefined) throw new Errno('EINVAL', 'no table');
-      device.suspended = true;
+      find(name).suspended = true;
     },
     resume(name) {
       const device = find(name);
@@ -224,6 +222,7 @@ export function createFakeKernel(): FakeKernel {
         device.live = device.inactive;
         device.inactive = undefined;
       }
+      if (device.suspended && device.live === undefined) throw new Errno('EINVAL', 'no table');
       device.suspended = false;
       settle();
     },

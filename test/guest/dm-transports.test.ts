@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import { devicePath } from '../../src/dm/client.ts';
 import { openDmClient } from '../../src/dm/open-client.ts';
-import { runProcess } from '../../src/base/process.ts';
+import { runChecked, runProcess } from '../../src/base/process.ts';
 import { describeDmClient } from '../contract/dm-client.contract.ts';
 import { createLoopDevices } from './loop-devices.ts';
 
@@ -32,6 +32,9 @@ for (const [transport, many] of TRANSPORTS) {
       async hold(name) {
         const file = await open(devicePath(name), 'r');
         return () => file.close();
+      },
+      async createEmpty(name) {
+        await runChecked(runProcess, 'dmsetup', ['create', '--notable', name]);
       },
       async close() {
         await loops[Symbol.asyncDispose]();

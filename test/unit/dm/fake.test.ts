@@ -18,6 +18,10 @@ describeDmClient('the fake keeps the contract', () => {
         return Promise.resolve();
       });
     },
+    createEmpty: (name) => {
+      kernel.createDevice(name, '');
+      return Promise.resolve();
+    },
     close: () => Promise.resolve(),
   });
 });

@@ -119,7 +119,7 @@ describe('the ioctl client', () => {
 
   it('never sends a message twice', async () => {
     const { client, calls } = scripted((_command, buffer) => {
-      buffer.writeUInt32LE(FLAG.bufferFull, 28);
+      buffer.writeUInt32LE(FLAG.activePresent | FLAG.bufferFull, 28);
       return undefined;
     });
     await assert.rejects(client.message(NAME, 'hello'), (error) => hasCode(error, 'internal'));
