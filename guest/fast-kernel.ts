@@ -25,7 +25,7 @@ import { dirname, join } from 'node:path';
 import { DmthinError, hasCode, toDmthinError } from '../src/base/errors.ts';
 import { runChecked, type RunProcess } from '../src/base/process.ts';
 import { findMirror, sourceLine } from './apt-sources.ts';
-import { ensurePackages } from './requirements.ts';
+import { ensurePackages, thisMachine } from './requirements.ts';
 
 const SUITE = 'sid';
 const PACKAGES = ['user-mode-linux', 'libc6'] as const;
@@ -71,12 +71,12 @@ export async function ensureFastKernel(
   try {
     await makeCache(cache);
     notice('fetching a newer, faster kernel, once (50 MB; DMTHIN_GUEST_KERNEL=distribution does without)');
-    await ensurePackages(['fast-kernel'], { run, say: notice });
+    await ensurePackages(['fast-kernel'], await thisMachine(run, notice));
     await fetchKernel(cache, run);
     return { kind: 'ready', path };
   } catch (error) {
     if (hasCode(error, 'cancelled')) throw error;
-    const reason = toDmthinError(error, 'fetch').message;
+    const reason = firstLine(toDmthinError(error, 'fetch').message);
     await rememberFailure(cache, reason);
     return { kind: 'unavailable', reason, isNews: true };
   }
@@ -106,7 +106,7 @@ async function rememberedFailure(cache: string): Promise<string | undefined> {
   try {
     const [{ mtimeMs }, reason] = await Promise.all([stat(file), readFile(file, 'utf8')]);
     if (Date.now() - mtimeMs > REMEMBER_FAILURE_MS) return undefined;
-    return `${reason.split('\n')[0] ?? ''} (noted in ${file}: remove it to try again)`;
+    return `${firstLine(reason)} (noted in ${file}: remove it to try again)`;
   } catch {
     return undefined;
   }
@@ -152,11 +152,14 @@ async function download(work: string, sources: string, run: RunProcess): Promise
     'APT::Sandbox::User': 'root',
     'APT::Architecture': 'amd64',
   };
-  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+  const file = join(work, 'apt/apt.conf');
+  const lines = Object.entries(settings).map(([name, value]) => `${name} "${value}";\n`);
+  await writeFile(file, lines.join(''));
+  // Read after the machine's own settings (proxies, credentials), and stronger.
+  const apt = ['-C', join(work, 'debs'), 'apt-get', '-c', file];
   const limit = { timeoutMs: DOWNLOAD_TIMEOUT_MS };
-  const where = ['-C', join(work, 'debs'), 'apt-get', ...options];
-  await runChecked(run, 'env', [...where, '--error-on=any', 'update'], limit);
-  await runChecked(run, 'env', [...where, 'download', ...PACKAGES], limit);
+  await runChecked(run, 'env', [...apt, '--error-on=any', 'update'], limit);
+  await runChecked(run, 'env', [...apt, 'download', ...PACKAGES], limit);
 }
 
 /** Makes WORK/kernel of the .deb files, to run from `home`. */
@@ -185,6 +188,10 @@ async function readSources(etc: string): Promise<[string, string][]> {
   const paths = ['sources.list', ...names.map((name) => join('sources.list.d', name))];
   const texts = await Promise.all(paths.map((path) => readFile(join(etc, path), 'utf8').catch(() => '')));
   return paths.map((path, index) => [path, texts[index] ?? '']);
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? '';
 }
 
 function unavailable(what: string): DmthinError {

@@ -1,6 +1,5 @@
 /** One run from beginning to end: scratch, kernel, disks, boot, and the fall back to the installed kernel. */
-import { readFile, realpath, writeFile } from 'node:fs/promises';
-import { freemem } from 'node:os';
+import { copyFile, readFile, realpath, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { DmthinError, toDmthinError } from '../src/base/errors.ts';
@@ -60,16 +59,21 @@ async function bootBest(
   consoleLog: string,
   around: Surroundings,
 ): Promise<GuestEnd> {
+  const installed = async (): Promise<GuestEnd> =>
+    boot(await describeKernel(DISTRIBUTION_KERNEL, around.run));
   const fast = await ensureFastKernel(cache, around.run, around.say);
-  if (fast.kind === 'ready') {
-    const tried = await tryToBoot(fast.path, boot, around);
-    if (typeof tried !== 'string') return tried;
-    await rememberFailure(cache, tried, await readFile(consoleLog, 'utf8').catch(() => ''));
-    around.say(`the newer kernel does not run here, the installed one is used: ${tried}`);
-  } else if (fast.isNews) {
-    around.say(`no newer kernel, the installed one is used: ${fast.reason}`);
+  if (fast.kind === 'unavailable') {
+    if (fast.isNews) around.say(`no newer kernel, the installed one is used: ${fast.reason}`);
+    return installed();
   }
-  return boot(await describeKernel(DISTRIBUTION_KERNEL, around.run));
+  const tried = await tryToBoot(fast.path, boot, around);
+  if (typeof tried !== 'string') return tried;
+  around.say(`the newer kernel does not run here, the installed one is used: ${tried}`);
+  const console = await readFile(consoleLog, 'utf8').catch(() => '');
+  const end = await installed();
+  // When neither boots, the newer one is not to blame.
+  if (end.kind !== 'died' || end.booted) await rememberFailure(cache, tried, console);
+  return end;
 }
 
 /** @returns the end of the run; why there was none, when the kernel does not come up. */
@@ -83,7 +87,7 @@ async function tryToBoot(
     return end.kind === 'died' && !end.booted ? `it ${end.how} while it booted` : end;
   } catch (error) {
     if (around.signal.aborted) throw error;
-    return toDmthinError(error, 'guest kernel').message;
+    return toDmthinError(error, 'guest kernel').message.split('\n', 1).join('');
   }
 }
 
@@ -104,9 +108,11 @@ async function bootKernel(
   around: Surroundings,
 ): Promise<GuestEnd> {
   const checkout = await realpath(dirname(import.meta.dirname));
-  const memoryBytes = options.memoryBytes ?? Math.min(DEFAULT_MEMORY_BYTES, Math.floor(freemem() * 0.75));
+  const memoryBytes = options.memoryBytes ?? Math.min(DEFAULT_MEMORY_BYTES, process.availableMemory() * 0.75);
   const settings = { checkout, hostFiles: scratch.files, modules: kernel.modules, ...options };
   await writeFile(scratch.settings, renderSettings(settings, around.env));
+  // From the scratch directory, whose path the kernel's command line can hold; the checkout's may have spaces.
+  await copyFile(join(import.meta.dirname, 'init.sh'), scratch.init);
   const machine = {
     kernel,
     memoryBytes,
@@ -116,7 +122,7 @@ async function bootKernel(
     consoleLog: scratch.consoleLog,
     guarded: options.keep ? '' : scratch.path,
     busybox: BUSYBOX,
-    init: join(checkout, 'guest/init.sh'),
+    init: scratch.init,
     settings: scratch.settings,
   };
   return runMachine(machine, around, around.signal, options.timeoutMs);

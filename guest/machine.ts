@@ -1,9 +1,9 @@
 /** Boots one guest, runs one command in it, and sees to it that nothing of it is left. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { Readable, type Writable } from 'node:stream';
+import { followConsole } from './console.ts';
 import { createGuardian } from './guardian.ts';
 import type { GuestKernel } from './kernel.ts';
 
@@ -23,6 +23,9 @@ export interface Machine {
   readonly init: string;
   readonly settings: string;
 }
+
+/** A broken kernel gets this long to say why. */
+const FAULT_GRACE_MS = 2000;
 
 /** How a run ended: by the command's own exit, by our doing, or because the kernel ended first. */
 export type GuestEnd =
@@ -69,12 +72,11 @@ export async function runMachine(
   signal: AbortSignal,
   timeoutMs: number,
 ): Promise<GuestEnd> {
-  await using log = await open(machine.consoleLog, 'w');
   // Its own process group: a terminal's Ctrl-C does not reach it past us, and one kill ends all of it.
   const child = spawn(machine.kernel.path, kernelArguments(machine), {
     cwd: '/',
     detached: true,
-    stdio: ['ignore', log.fd, log.fd, 'pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', TMPDIR: machine.memoryDirectory },
   });
   using stack = new DisposableStack();
@@ -83,11 +85,24 @@ export async function runMachine(
   // A helper process of the kernel that outlives it would hold our streams open.
   child.once('exit', () => endGroup(child));
 
+  let fault: string | undefined;
+  const breaksDown = (line: string): void => {
+    if (fault !== undefined) return;
+    fault = line;
+    // The kernel's own account of it follows; then there is nothing to wait for.
+    stack.adopt(
+      setTimeout(() => endGroup(child), FAULT_GRACE_MS),
+      clearTimeout,
+    );
+  };
+  const console = followConsole([stream(child, 1), stream(child, 2)], machine.consoleLog, breaksDown);
+
   stream(child, 3).pipe(streams.stdout, { end: false });
   stream(child, 4).pipe(streams.stderr, { end: false });
   const words = readControl(child);
   const [code, death] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
-  const { booted, exitCode } = await words;
+  const [{ booted, exitCode }] = await Promise.all([words, console]);
+  if (fault !== undefined) return { kind: 'died', how: `broke down (${fault})`, booted };
   if (exitCode !== undefined) return { kind: 'exited', exitCode };
   const how = death === null ? `ended with code ${code ?? 'unknown'}` : `was ended by ${death}`;
   return limited.reached() ?? { kind: 'died', how, booted };

@@ -101,7 +101,11 @@ function parseDisk(part: string): ExtraDisk {
   if (name === undefined || value === undefined) {
     throw invalid('DMTHIN_GUEST_DISKS', `${part} is not NAME:SIZE or NAME:/FILE (names: a-z 0-9 _)`);
   }
-  if (value.startsWith('/')) return { name, path: value };
+  if (value.startsWith('/')) {
+    // The kernel's command line has no way to quote these, and takes a colon for a copy-on-write pair.
+    if (/[\s:]/.test(value)) throw invalid('DMTHIN_GUEST_DISKS', `${value} has a colon or white space`);
+    return { name, path: value };
+  }
   return { name, sizeBytes: parseSizeOf('DMTHIN_GUEST_DISKS', value, 0) };
 }
 

@@ -1,7 +1,7 @@
 /** The Debian packages that the test machine and what runs in it need, by purpose, and how to get them. */
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DmthinError } from '../src/base/errors.ts';
+import { DmthinError, hasCode } from '../src/base/errors.ts';
 import { runChecked, type RunProcess } from '../src/base/process.ts';
 
 /** Package and the program for whose sake it is wanted: that program is looked for, whoever installed it. */
@@ -42,6 +42,8 @@ const BY_PURPOSE: Readonly<Record<Purpose, Readonly<Record<string, string>>>> = 
 export type Purpose = 'guest' | 'fast-kernel' | 'pool' | 'containerd' | 'images';
 
 const DIRECTORIES = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+/** Exists exactly where systemd runs: sd_booted(3). */
+const SYSTEMD = '/run/systemd/system';
 /** Started by their packages' installation; the tests start their own, with their own settings. */
 const SERVICES = ['containerd', 'docker-registry'];
 const INSTALL_TIMEOUT_MS = 10 * 60 * 1000;
@@ -54,7 +56,7 @@ export function packagesFor(purposes: readonly Purpose[]): string[] {
 /** Those of {@link packagesFor} whose program is in none of `directories`. */
 export async function missingPackages(
   purposes: readonly Purpose[],
-  directories: readonly string[] = DIRECTORIES,
+  directories: readonly string[],
 ): Promise<string[]> {
   const programs = new Map(purposes.flatMap((purpose) => Object.entries(BY_PURPOSE[purpose])));
   const missing = await Promise.all(
@@ -68,29 +70,44 @@ export function installLine(packages: readonly string[]): string {
   return `apt-get install --yes --no-install-recommends --no-remove ${packages.join(' ')}`;
 }
 
+/** The machine that packages are installed on. */
+export interface Machine {
+  readonly run: RunProcess;
+  /** A line for the person at the terminal. */
+  readonly say: (line: string) => void;
+  /** Where programs are looked for. */
+  readonly directories: readonly string[];
+  readonly isRoot: boolean;
+  readonly hasSystemd: boolean;
+}
+
+/** This machine. */
+export async function thisMachine(run: RunProcess, say: (line: string) => void): Promise<Machine> {
+  const hasSystemd = await isReadable(SYSTEMD);
+  return { run, say, directories: DIRECTORIES, isRoot: process.geteuid?.() === 0, hasSystemd };
+}
+
 /**
- * Installs what is missing, as root or through `sudo -n`. Services that come with it are not started.
- * @throws unsupported with the line to run, when this user may not install or apt-get fails.
+ * Installs what is missing, as root or through `sudo -n`. Services that come with it are neither started nor enabled.
+ * @throws unsupported with the line to run, when this user may not install or apt-get fails; cancelled.
  */
-export async function ensurePackages(
-  purposes: readonly Purpose[],
-  around: { readonly run: RunProcess; readonly say: (line: string) => void },
-): Promise<void> {
-  const missing = await missingPackages(purposes);
+export async function ensurePackages(purposes: readonly Purpose[], machine: Machine): Promise<void> {
+  const missing = await missingPackages(purposes, machine.directories);
   if (missing.length === 0) return;
-  const privilege = await findPrivilege(around.run);
+  const privilege = await findPrivilege(machine);
   if (privilege === undefined) throw notInstalled(missing);
-  around.say(`installing ${missing.join(' ')}`);
+  machine.say(`installing ${missing.join(' ')}`);
   try {
-    await install(missing, privilege, around.run);
+    await install(missing, privilege, machine);
   } catch (error) {
+    if (hasCode(error, 'cancelled')) throw error;
     throw notInstalled(missing, error);
   }
 }
 
 /** What to put before a command to run it as root; undefined when this user may not. */
-async function findPrivilege(run: RunProcess): Promise<string[] | undefined> {
-  if (process.geteuid?.() === 0) return [];
+async function findPrivilege({ isRoot, run }: Machine): Promise<string[] | undefined> {
+  if (isRoot) return [];
   const sudo = await run('sudo', ['-n', 'true']).catch(() => undefined);
   return sudo?.exitCode === 0 ? ['sudo', '-n'] : undefined;
 }
@@ -98,18 +115,15 @@ async function findPrivilege(run: RunProcess): Promise<string[] | undefined> {
 async function install(
   packages: readonly string[],
   privilege: readonly string[],
-  run: RunProcess,
+  { run, hasSystemd }: Machine,
 ): Promise<void> {
   const asRoot = (...words: readonly string[]): Promise<string> => {
     const [program = '', ...args] = [...privilege, 'env', 'DEBIAN_FRONTEND=noninteractive', ...words];
     return runChecked(run, program, args, { timeoutMs: INSTALL_TIMEOUT_MS });
   };
-  const services =
-    (await isIn('systemctl', DIRECTORIES)) && (await isReadable('/run/systemd/system'))
-      ? SERVICES.filter((service) => packages.includes(service))
-      : [];
   const apt = (): Promise<string> => asRoot(...installLine(packages).split(' '));
-  // A masked unit is not started by its package; enabled it would start at the next boot.
+  const services = hasSystemd ? SERVICES.filter((service) => packages.includes(service)) : [];
+  // A masked unit is not started by its package. (Without systemd, invoke-rc.d starts nothing.)
   for (const service of services) await asRoot('systemctl', 'mask', '--runtime', service);
   try {
     // A fresh machine has no package lists yet, an old one has outdated ones.

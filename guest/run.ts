@@ -3,11 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { DmthinError, hasCode } from '../src/base/errors.ts';
 import { runProcess } from '../src/base/process.ts';
+import { summarizeConsole } from './console.ts';
 import { runGuest } from './guest.ts';
 import { runOnHost } from './host.ts';
 import type { GuestEnd } from './machine.ts';
 import { type GuestOptions, parseOptions, USAGE } from './options.ts';
-import { ensurePackages } from './requirements.ts';
+import { ensurePackages, thisMachine } from './requirements.ts';
 import { createScratch, type Scratch } from './scratch.ts';
 
 /** Exit codes of our own, as sysexits.h, timeout(1) and docker-run(1) have them. */
@@ -15,8 +16,6 @@ const EXIT_USAGE = 64;
 const EXIT_UNAVAILABLE = 69;
 const EXIT_TIMED_OUT = 124;
 const EXIT_GUEST_FAILED = 125;
-
-const CONSOLE_TAIL_LINES = 40;
 
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2), process.env);
@@ -64,7 +63,7 @@ async function start(options: GuestOptions, scratch: Scratch, signal: AbortSigna
     say,
   };
   if (options.onHost) return runOnHost(options, scratch, around);
-  await ensurePackages(['guest'], around);
+  await ensurePackages(['guest'], await thisMachine(around.run, say));
   return runGuest(options, scratch, around);
 }
 
@@ -85,14 +84,13 @@ function watchInterrupts(): Interrupts {
   };
   for (const name of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupt(name));
   // The reader of our output went away (as in `| head`): there is nobody left to run for.
-  process.stdout.on('error', () => interrupt('SIGPIPE'));
+  for (const output of [process.stdout, process.stderr]) output.on('error', () => interrupt('SIGPIPE'));
   return { signal: controller.signal, exitCode: () => 128 + constants.signals[first] };
 }
 
 async function showConsole(scratch: Scratch): Promise<void> {
   const log = await readFile(scratch.consoleLog, 'utf8').catch(() => '');
-  const tail = log.trimEnd().split('\n').slice(-CONSOLE_TAIL_LINES);
-  process.stderr.write(`--- last lines of the guest's console\n${tail.join('\n')}\n---\n`);
+  process.stderr.write(summarizeConsole(log));
 }
 
 function say(line: string): void {

@@ -15,6 +15,7 @@ export interface Scratch extends AsyncDisposable {
   readonly state: string;
   readonly consoleLog: string;
   readonly settings: string;
+  readonly init: string;
 }
 
 /** @param keep leave it behind when disposed of. */
@@ -37,6 +38,7 @@ export async function createScratch(keep: boolean): Promise<Scratch> {
     state,
     consoleLog: join(path, 'console.log'),
     settings: join(path, 'settings.sh'),
+    init: join(path, 'init.sh'),
     async [Symbol.asyncDispose]() {
       if (!keep) await rm(path, { recursive: true, force: true, maxRetries: 3 });
     },

@@ -115,12 +115,11 @@ export function createDmsetupClient(run: RunProcess, nodes: DeviceNodes): DmClie
       return settleNode('resume', name);
     },
     async remove(name, { deferred = false } = {}) {
-      const forgetLink = await nodes.beforeRemoval(() => info(name), name);
       const flags = deferred ? ['--deferred'] : [];
       const doing = { op: 'remove', what: 'cannot remove the device', device: name };
       await call(doing, ['remove', ...flags, '--', name]);
       const outcome = deferred && (await info(name))?.deferredRemove === true ? 'deferred' : 'removed';
-      await forgetLink(outcome);
+      await nodes.forget(name);
       return outcome;
     },
     async table(name) {

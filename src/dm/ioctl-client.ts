@@ -90,11 +90,10 @@ export function createIoctlClient(port: IoctlPort, nodes: DeviceNodes): DmClient
   };
 
   const remove = async (op: string, name: DmName, deferred: boolean): Promise<'removed' | 'deferred'> => {
-    const forgetLink = await nodes.beforeRemoval(() => info(name), name);
     const request = { name, eventNr: UDEV_FLAGS, flags: deferred ? FLAG.deferredRemove : 0 };
     const answer = await call({ op, what: 'cannot remove the device' }, COMMAND.remove, request, 'change');
     const outcome = (codec.decodeFlags(answer) & FLAG.deferredRemove) === 0 ? 'removed' : 'deferred';
-    await forgetLink(outcome);
+    await nodes.forget(name);
     return outcome;
   };
 

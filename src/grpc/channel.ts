@@ -31,15 +31,19 @@ export interface ChannelOptions {
   readonly deadlineMs: number;
   /** Cancels the calls under way and those to come. */
   readonly signal: AbortSignal | undefined;
+  /** Sent with each call, for example containerd's `containerd-namespace`. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-export function openChannel(path: string, { deadlineMs, signal }: ChannelOptions): Channel {
+export function openChannel(path: string, { deadlineMs, signal, headers = {} }: ChannelOptions): Channel {
   const client = new Client(`unix:${path}`, credentials.createInsecure(), {
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
     // The default would be the socket's path, percent-encoded.
     'grpc.default_authority': 'localhost',
   });
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
   const callOptions = (): CallOptions => ({ deadline: Date.now() + deadlineMs });
 
   /** Until the returned function is called, an abort cancels `call`. */
@@ -58,7 +62,7 @@ export function openChannel(path: string, { deadlineMs, signal }: ChannelOptions
         identity,
         identity,
         encode(method.input, request),
-        new Metadata(),
+        metadata,
         callOptions(),
         (error, body) => {
           if (error !== null) answer.reject(explain(error, path));
@@ -79,7 +83,7 @@ export function openChannel(path: string, { deadlineMs, signal }: ChannelOptions
         identity,
         identity,
         encode(method.input, request),
-        new Metadata(),
+        metadata,
         callOptions(),
       );
       // The cancellation below is reported too, when nobody iterates any more.

@@ -13,6 +13,8 @@ export interface ClientOptions {
   readonly signal?: AbortSignal | undefined;
   /** What the requests call the plugin; a dmthin daemon only logs it. Default `dmthin`. */
   readonly snapshotter?: string | undefined;
+  /** Sent with each call: containerd's own Snapshots service asks for `containerd-namespace`. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 /** The service as a caller sees it. Every call throws the daemon's error with its code and full text. */
@@ -52,8 +54,8 @@ export async function connect(address: string, options: ClientOptions = {}): Pro
 }
 
 function createClient(path: string, options: ClientOptions): SnapshotsClient {
-  const { deadlineMs = 60_000, signal, snapshotter = 'dmthin' } = options;
-  const channel = openChannel(path, { deadlineMs, signal });
+  const { deadlineMs = 60_000, signal, snapshotter = 'dmthin', headers } = options;
+  const channel = openChannel(path, { deadlineMs, signal, headers });
   const method = Snapshots.method;
 
   async function stat(key: string): Promise<SnapshotInfo> {

@@ -4,62 +4,18 @@
  */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { DmthinError, type ErrorCode } from '../../src/base/errors.ts';
-import { deviceId, type DmName, dmName, type Sectors, sectors } from '../../src/base/units.ts';
-import { type DmClient, devicePath, type DmLine } from '../../src/dm/client.ts';
-import { parsePoolStatus, parseThinStatus, type HealthyPoolStatus } from '../../src/dm/status.ts';
+import type { DmClient } from '../../src/dm/client.ts';
 import {
-  parsePoolTable,
-  parseThinTable,
-  type PoolFeature,
-  poolTable,
-  thinTable,
-} from '../../src/dm/tables.ts';
-
-export interface DmHarness {
-  readonly client: DmClient;
-  /** Two devices for a new pool: metadata of 4 MiB whose first block is zero, data of 64 MiB. */
-  freshPoolDevices(): Promise<{ readonly metadataDevice: string; readonly dataDevice: string }>;
-  /** How much the tests with many devices and callers ask of a transport: a slow one gets less. */
-  readonly many: { readonly devices: number; readonly callers: number };
-  /** Opens the device as a mount would. @returns closes it. */
-  hold(name: DmName): Promise<() => Promise<void>>;
-  close(): Promise<void>;
-}
-
-const PREFIX = 'dmthin-contract-';
-const BLOCK = sectors(128);
-const SMALL_POOL = sectors(65_536);
-const GROWN_POOL = sectors(131_072);
-const THIN = sectors(20_480);
-
-const nameOf = (suffix: string): DmName => dmName(`${PREFIX}${suffix}`);
-/** A target that every kernel has and that needs no other device. */
-const errorLine = (length: number, start = 0): DmLine => ({
-  start: sectors(start),
-  length: sectors(length),
-  target: 'error',
-  params: '',
-});
-
-/** Asserts the code and the errno together with what every error must say. */
-async function rejects(
-  action: Promise<unknown>,
-  code: ErrorCode,
-  errno: string,
-  device: DmName,
-): Promise<DmthinError> {
-  const error: unknown = await action.then(
-    () => assert.fail(`expected ${code} (${errno})`),
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof DmthinError, String(error));
-  assert.deepEqual([error.code, error.detail.errno], [code, errno], error.message);
-  assert.equal(error.detail.device, device);
-  assert.notEqual(error.detail.op, '');
-  assert.notEqual(error.detail.what, '');
-  return error;
-}
+  activateThin,
+  type DmHarness,
+  errorLine,
+  makePool,
+  nameOf,
+  PREFIX,
+  rejects,
+  removeAll,
+} from './dm-fixture.ts';
+import { describePools } from './dm-pool.contract.ts';
 
 export function describeDmClient(title: string, open: () => Promise<DmHarness>): void {
   describe(title, () => {
@@ -75,25 +31,6 @@ export function describeDmClient(title: string, open: () => Promise<DmHarness>):
       await dm.close();
       await harness.close();
     });
-
-    const makePool = async () => {
-      const name = nameOf('pool');
-      const devices = await harness.freshPoolDevices();
-      const table = (length: Sectors, features: readonly PoolFeature[] = []): DmLine =>
-        poolTable({ ...devices, length, blockSectors: BLOCK, lowWaterBlocks: 4, features });
-      await dm.create(name, { uuid: '', table: [table(SMALL_POOL)] });
-      return { name, table };
-    };
-    const poolStatus = async (pool: DmName): Promise<HealthyPoolStatus> => {
-      const status = parsePoolStatus(pool, await dm.status(pool));
-      assert.ok(status.kind === 'ok', status.raw);
-      return status;
-    };
-    const makeThin = (pool: DmName, suffix: string, id: number) =>
-      dm.create(nameOf(suffix), {
-        uuid: '',
-        table: [thinTable({ length: THIN, poolDevice: devicePath(pool), deviceId: deviceId(id) })],
-      });
 
     describe('the kernel', () => {
       it('tells its interface version', async () => {
@@ -171,8 +108,8 @@ export function describeDmClient(title: string, open: () => Promise<DmHarness>):
         const nonsense = { ...errorLine(8), target: 'dmthin-nonsense' };
         await rejects(dm.create(name, { uuid: '', table: [nonsense] }), 'invalid_argument', 'EINVAL', name);
         assert.equal(await dm.info(name), undefined);
-        const { name: pool } = await makePool();
-        await rejects(makeThin(pool, 'refused', 99), 'not_found', 'ENODATA', name);
+        const { name: pool } = await makePool(harness);
+        await rejects(activateThin(dm, pool, 'refused', 99), 'not_found', 'ENODATA', name);
         assert.equal(await dm.info(name), undefined);
         assert.ok(!(await dm.list()).some((device) => device.name === name));
       });
@@ -262,114 +199,7 @@ export function describeDmClient(title: string, open: () => Promise<DmHarness>):
       });
     });
 
-    describe('a thin pool', () => {
-      it('tells its status and table, with and without a flush', async () => {
-        const { name: pool } = await makePool();
-        const { raw, usedMetadataBlocks, totalMetadataBlocks, metadataLowWaterBlocks, ...rest } =
-          await poolStatus(pool);
-        assert.match(raw, /^0 65536 thin-pool 0 /);
-        assert.ok(usedMetadataBlocks > 0 && usedMetadataBlocks < totalMetadataBlocks, raw);
-        assert.ok(metadataLowWaterBlocks !== undefined && metadataLowWaterBlocks > 0, raw);
-        assert.deepEqual(rest, {
-          kind: 'ok',
-          transactionId: 0n,
-          usedDataBlocks: 0,
-          totalDataBlocks: SMALL_POOL / BLOCK,
-          heldRoot: undefined,
-          mode: 'rw',
-          discard: 'passdown',
-          whenFull: 'queue',
-          needsCheck: false,
-        });
-        assert.deepEqual(await dm.status(pool, { noFlush: false }), await dm.status(pool, { noFlush: true }));
-        const { metadataDevice, dataDevice, ...table } = parsePoolTable(pool, await dm.table(pool));
-        assert.notEqual(metadataDevice, dataDevice);
-        assert.deepEqual(table, { length: SMALL_POOL, blockSectors: BLOCK, lowWaterBlocks: 4, features: [] });
-      });
-
-      it('answers a wrong message with its errno', async () => {
-        const { name: pool } = await makePool();
-        assert.equal(await dm.message(pool, 'create_thin 1'), '');
-        assert.equal(await dm.message(pool, 'create_snap 2 1'), '');
-        await rejects(dm.message(pool, 'create_thin 1'), 'already_exists', 'EEXIST', pool);
-        await rejects(dm.message(pool, 'create_snap 1 2'), 'already_exists', 'EEXIST', pool);
-        await rejects(dm.message(pool, 'create_snap 3 77'), 'not_found', 'ENODATA', pool);
-        await rejects(dm.message(pool, 'delete 77'), 'not_found', 'ENODATA', pool);
-        await rejects(dm.message(pool, 'create_thin 16777216'), 'invalid_argument', 'EINVAL', pool);
-        await rejects(dm.message(pool, 'no_such_message'), 'invalid_argument', 'EINVAL', pool);
-      });
-
-      it('refuses to delete an active thin, and the pool itself while a thin uses it', async () => {
-        const { name: pool } = await makePool();
-        await dm.message(pool, 'create_thin 1');
-        const { name: thin } = await makeThin(pool, 'thin', 1);
-        assert.equal((await dm.info(pool))?.openCount, 1);
-        await rejects(dm.message(pool, 'delete 1'), 'busy', 'EBUSY', pool);
-        await rejects(dm.remove(pool), 'busy', 'EBUSY', pool);
-        await dm.remove(thin);
-        assert.equal(await dm.message(pool, 'delete 1'), '');
-        assert.equal(await dm.remove(pool), 'removed');
-      });
-
-      it('compares and sets its transaction id', async () => {
-        const { name: pool } = await makePool();
-        await dm.message(pool, 'set_transaction_id 0 18446744073709551615');
-        assert.equal((await poolStatus(pool)).transactionId, 18_446_744_073_709_551_615n);
-        await rejects(dm.message(pool, 'set_transaction_id 0 1'), 'invalid_argument', 'EINVAL', pool);
-      });
-
-      it('holds one metadata snapshot at a time', async () => {
-        const { name: pool } = await makePool();
-        await rejects(dm.message(pool, 'release_metadata_snap'), 'invalid_argument', 'EINVAL', pool);
-        await dm.message(pool, 'reserve_metadata_snap');
-        assert.notEqual((await poolStatus(pool)).heldRoot, undefined);
-        await rejects(dm.message(pool, 'reserve_metadata_snap'), 'busy', 'EBUSY', pool);
-        await dm.message(pool, 'release_metadata_snap');
-        assert.equal((await poolStatus(pool)).heldRoot, undefined);
-      });
-
-      it('grows by load, suspend and resume, and never shrinks', async () => {
-        const { name: pool, table } = await makePool();
-        await dm.load(pool, [table(GROWN_POOL)]);
-        await dm.suspend(pool);
-        await dm.resume(pool);
-        assert.equal((await poolStatus(pool)).totalDataBlocks, GROWN_POOL / BLOCK);
-        await dm.load(pool, [table(SMALL_POOL)]);
-        await dm.suspend(pool);
-        await rejects(dm.resume(pool), 'invalid_argument', 'EINVAL', pool);
-      });
-
-      it('is unavailable for changes when it is read-only', async () => {
-        const { name: pool, table } = await makePool();
-        await dm.load(pool, [table(SMALL_POOL, ['read_only', 'error_if_no_space'])]);
-        await dm.suspend(pool);
-        await dm.resume(pool);
-        const status = await poolStatus(pool);
-        assert.deepEqual([status.mode, status.whenFull], ['ro', 'error']);
-        await rejects(dm.message(pool, 'create_thin 1'), 'unavailable', 'EOPNOTSUPP', pool);
-      });
-
-      it('refuses messages to a device that takes none', async () => {
-        const name = nameOf('deaf');
-        await dm.create(name, { uuid: '', table: [errorLine(8)] });
-        await rejects(dm.message(name, 'create_thin 1'), 'invalid_argument', 'EINVAL', name);
-      });
-
-      it('a thin device tells its table and status', async () => {
-        const { name: pool } = await makePool();
-        await dm.message(pool, 'create_thin 5');
-        const { name } = await makeThin(pool, 'thin', 5);
-        const info = await dm.info(pool);
-        assert.deepEqual(parseThinTable(name, await dm.table(name)), {
-          length: THIN,
-          poolDevice: `${info?.major ?? ''}:${info?.minor ?? ''}`,
-          deviceId: deviceId(5),
-        });
-        const { raw, ...status } = parseThinStatus(name, await dm.status(name));
-        assert.deepEqual(status, { kind: 'ok', mappedSectors: 0, highestMappedSector: undefined });
-        assert.equal(raw, `0 ${THIN} thin 0 -`);
-      });
-    });
+    describePools(() => harness);
 
     describe('many', () => {
       it('devices are all listed, past the first answer buffer', async () => {
@@ -393,12 +223,12 @@ export function describeDmClient(title: string, open: () => Promise<DmHarness>):
       });
 
       it('callers at once each get their own answer', async () => {
-        const { name: pool } = await makePool();
+        const { name: pool } = await makePool(harness);
         const ids = Array.from({ length: harness.many.callers }, (_, index) => index);
         const outcomes = await Promise.allSettled(
           ids.map(async (id) => {
             await dm.message(pool, `create_thin ${id}`);
-            const made = await makeThin(pool, `thin-${id}`, id);
+            const made = await activateThin(dm, pool, `thin-${id}`, id);
             const [table] = await dm.table(made.name);
             assert.ok(table?.params.endsWith(` ${id}`), table?.params);
             await rejects(dm.message(pool, `create_thin ${id}`), 'already_exists', 'EEXIST', pool);
@@ -413,13 +243,4 @@ export function describeDmClient(title: string, open: () => Promise<DmHarness>):
       });
     });
   });
-}
-
-/** Removes every device of this suite; thins before their pools. */
-async function removeAll(dm: DmClient): Promise<void> {
-  const names = (await dm.list()).map(({ name }) => name).filter((name) => name.startsWith(PREFIX));
-  const pools = names.filter((name) => name.includes('pool'));
-  const others = names.filter((name) => !pools.includes(name));
-  await Promise.all(others.map((name) => dm.remove(name)));
-  await Promise.all(pools.map((name) => dm.remove(name)));
 }

@@ -44,7 +44,7 @@ function scripted(answers: Readonly<Record<string, ProcessResult>>, udevRuns = f
     ...createDeviceNodes(),
     udevRuns: () => Promise.resolve(udevRuns),
     ensure: () => Promise.resolve(),
-    beforeRemoval: () => Promise.resolve(() => Promise.resolve()),
+    forget: () => Promise.resolve(),
   };
   return { client: createDmsetupClient(run, nodes), runs };
 }

@@ -46,7 +46,7 @@ function scripted(
   const none: DeviceNodes = {
     ...createDeviceNodes(),
     ensure: () => Promise.resolve(),
-    beforeRemoval: () => Promise.resolve(() => Promise.resolve()),
+    forget: () => Promise.resolve(),
     ...nodes,
   };
   return { client: createIoctlClient(port, none), calls };
@@ -173,16 +173,15 @@ describe('the ioctl client', () => {
 
   it('forgets the link only after the kernel has removed the device', async () => {
     const forgotten: string[] = [];
-    const beforeRemoval: DeviceNodes['beforeRemoval'] = () =>
-      Promise.resolve((outcome) => {
-        forgotten.push(outcome);
-        return Promise.resolve();
-      });
-    const busy = scripted(() => 'EBUSY', { beforeRemoval });
+    const forget: DeviceNodes['forget'] = (name) => {
+      forgotten.push(name);
+      return Promise.resolve();
+    };
+    const busy = scripted(() => 'EBUSY', { forget });
     await assert.rejects(busy.client.remove(NAME), (error) => hasCode(error, 'busy'));
     assert.deepEqual(forgotten, []);
-    const removed = scripted(() => undefined, { beforeRemoval });
+    const removed = scripted(() => undefined, { forget });
     assert.equal(await removed.client.remove(NAME), 'removed');
-    assert.deepEqual(forgotten, ['removed']);
+    assert.deepEqual(forgotten, [NAME]);
   });
 });
