@@ -123,8 +123,11 @@ export function createMachine(): Machine {
     async removeDirectories(path, topmost) {
       await Promise.resolve();
       change(`removeDirectories ${path}`);
-      for (let current = path; current.startsWith(topmost); current = dirname(current))
+      for (let current = path; current.startsWith(topmost); current = dirname(current)) {
+        const full = [...volumes.keys()].some((other) => other.startsWith(`${current}/`));
+        if (full) throw new DmthinError('internal', { op: 'fake', what: `${current} is not empty` });
         volumes.delete(current);
+      }
     },
     async makeFile(path, size: Bytes) {
       await Promise.resolve();

@@ -71,7 +71,7 @@ describe('config containerd', () => {
   };
 
   it('for 1.6 and 1.7 uses configuration version 2', async () => {
-    for (const version of ['1.6', '1.6.20', '1.7.2']) {
+    for (const version of ['1.6', '1.6.31', '1.7.15']) {
       assert.deepEqual(await snippet(version), {
         version: 2,
         proxy_plugins: { dmthin: plugin },
