@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { HELLO } from '../images/images.ts';
-import { assertContent, listSnapshots } from './harness/content.ts';
+import { assertContent, GC_ROOT, listSnapshots } from './harness/content.ts';
 import { mountSnapshot } from './harness/mounts.ts';
 import { IMPLEMENTATION, type Node, openNode } from './harness/node.ts';
 import type { Variant } from './harness/snapshotter.ts';
@@ -30,8 +30,8 @@ for (const variant of VARIANTS) {
 
     it('mounts a snapshot and its parent at the same time', async () => {
       const { chainId } = node.registry.images.facts.features;
-      await using lower = await mountSnapshot(await node.snapshots.view('lower', chainId));
-      await using upper = await mountSnapshot(await node.snapshots.prepare('upper', chainId));
+      await using lower = await mountSnapshot(await node.snapshots.view('lower', chainId, GC_ROOT));
+      await using upper = await mountSnapshot(await node.snapshots.prepare('upper', chainId, GC_ROOT));
       await writeFile(join(upper.path, 'written'), 'x');
       await assert.rejects(writeFile(join(lower.path, 'written'), 'x'), { code: 'EROFS' });
     });

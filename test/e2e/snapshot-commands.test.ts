@@ -65,6 +65,8 @@ describe('ctr snapshots', () => {
     await node.ctr.snapshots('commit', 'base', 'first');
     await node.ctr.snapshots('prepare', 'second', 'base');
     await node.ctr.snapshots('view', 'look', 'base');
+    // Unlike prepare and commit, ctr's view marks no root for the garbage collector.
+    await node.ctr.snapshots('label', 'look', `containerd.io/gc.root=${new Date().toISOString()}`);
     await mounted('second', async () => {
       assert.equal(await readFile(join(target, 'a'), 'utf8'), 'from the first');
       await writeFile(join(target, 'a'), 'from the second');
