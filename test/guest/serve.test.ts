@@ -1,20 +1,21 @@
 /** `dmthin serve` as a program: signals, locks, sockets, crashes, and what it does to the machine. */
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
+import diagnostics from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { existsSync, statSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { runProcess } from '../../src/base/process.ts';
+import { runChecked, runProcess } from '../../src/base/process.ts';
 import { dmName } from '../../src/base/units.ts';
 import { connect } from '../../src/grpc/client.ts';
 import { createNode, mounted, type TestNode } from './node.ts';
 
 const DMTHIN = join(import.meta.dirname, '../../bin/dmthin');
 
-interface Program {
+interface Program extends AsyncDisposable {
   readonly child: ChildProcess;
   output(): string;
   /** Sends the signal and waits for the end. @returns exit code, or the signal that ended it. */
@@ -45,6 +46,10 @@ function start(argv: readonly string[]): Program {
       child.kill(signal);
       return ended;
     },
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await ended;
+    },
   };
 }
 
@@ -60,16 +65,23 @@ test('a second daemon is refused with the reason, and the first goes on; SIGTERM
   await using node = await createNode();
   const config = await writeConfig(node);
   const { address } = node.config();
-  const first = start([DMTHIN, 'serve', '--config', config]);
+  await using first = start([DMTHIN, 'serve', '--config', config]);
   await answering(first);
   assert.equal(statSync(address).mode & 0o777, 0o600);
-  const second = start([DMTHIN, 'serve', '--config', config]);
+  await using second = start([DMTHIN, 'serve', '--config', config]);
   assert.equal(await second.ended, 75);
   assert.match(
     second.output(),
     new RegExp(`another dmthin \\(process ${first.child.pid ?? ''}\\).*is locked`),
   );
-  const elsewhere = start([DMTHIN, 'serve', '--config', config, '--root', join(node.directory, 'other')]);
+  await using elsewhere = start([
+    DMTHIN,
+    'serve',
+    '--config',
+    config,
+    '--root',
+    join(node.directory, 'other'),
+  ]);
   assert.equal(await elsewhere.ended, 75, 'the socket is live');
   assert.ok(existsSync(address), elsewhere.output());
   const client = await connect(address);
@@ -83,7 +95,7 @@ test('after SIGKILL under load the next start serves on the stale socket, with a
   await using node = await createNode();
   const config = await writeConfig(node);
   const { address } = node.config();
-  const first = start([DMTHIN, 'serve', '--config', config]);
+  await using first = start([DMTHIN, 'serve', '--config', config]);
   await answering(first);
   const client = await connect(address);
   const [mount] = await client.prepare('l', '');
@@ -102,7 +114,7 @@ test('after SIGKILL under load the next start serves on the stale socket, with a
   await first.ended;
   assert.ok(existsSync(address), 'the socket file is stale now');
 
-  const second = start([DMTHIN, 'serve', '--config', config]);
+  await using second = start([DMTHIN, 'serve', '--config', config]);
   await answering(second);
   const again = await connect(address);
   const names: string[] = [];
@@ -122,20 +134,22 @@ test('after SIGKILL under load the next start serves on the stale socket, with a
   assert.equal(await second.end('SIGINT'), 0);
 });
 
-/** Processes and threads that this machine has ever started, by the kernel's own count. */
-async function forks(): Promise<number> {
-  return Number(/^processes (\d+)$/m.exec(await readFile('/proc/stat', 'utf8'))?.[1]);
-}
-
 test('with the ioctl transport no process is started by any of the ten calls', async () => {
   await using node = await createNode();
-  const program = start([DMTHIN, 'serve', '--config', await writeConfig(node)]);
-  await answering(program);
-  const client = await connect(node.config().address);
-  const before = await forks();
-  await client.prepare('warm', '');
-  assert.ok((await forks()) - before >= 3, 'the count sees mkfs, mount and umount of the base device');
-  const tenCalls = async (): Promise<void> => {
+  await using serving = await node.serve();
+  const { client } = serving;
+  const started: string[] = [];
+  // Node tells of every process that it starts, whoever asked for it.
+  const channel = diagnostics.channel('child_process');
+  const onStart = (message: unknown): void => {
+    const { process: child } = message as { process: ChildProcess };
+    child.once('spawn', () => started.push(child.spawnargs.join(' ')));
+  };
+  channel.subscribe(onStart);
+  try {
+    await client.prepare('warm', '');
+    assert.ok(started[0]?.startsWith('mkfs.ext4'), `the base device's mkfs is seen: ${started.join('; ')}`);
+    started.length = 0;
     await client.prepare('a', '');
     await client.commit('layer', 'a');
     await client.prepare('b', 'layer');
@@ -145,69 +159,60 @@ test('with the ioctl transport no process is started by any of the ten calls', a
     await client.stat('b');
     await client.update('b', { kind: 'set', labels: { x: 'y' } });
     for await (const page of client.list()) assert.equal(page.length, 4);
-    for (const key of ['b', 'v', 'layer']) await client.remove(key);
+    for (const key of ['b', 'v', 'layer', 'warm']) await client.remove(key);
     await client.cleanup();
-  };
-  // Once for the threads that both programs start on first use.
-  await tenCalls();
-  const counts: number[] = [];
-  for (let round = 0; round < 3; round += 1) {
-    const start = await forks();
-    await tenCalls();
-    counts.push((await forks()) - start);
+    assert.deepEqual(started, []);
+  } finally {
+    channel.unsubscribe(onStart);
   }
-  // Kernel threads that come and go on their own may be in one round, processes of ours would be in each.
-  assert.equal(Math.min(...counts), 0, `started in three rounds: ${counts.join(', ')}`);
-  client.close();
-  await program.end('SIGTERM');
 });
+
+/** Overwrites the first `sizeMiB` of a file with what cannot be shared. */
+async function fill(directory: string, sizeMiB: number): Promise<void> {
+  const size = ['bs=1M', `count=${sizeMiB}`, 'conv=fsync,notrunc'];
+  await runChecked(runProcess, 'dd', ['if=/dev/urandom', `of=${directory}/fill`, ...size], {
+    timeoutMs: 120_000,
+  });
+}
 
 test('pool trouble at start and later: the daemon stays up, says what and what to do, and goes on by itself', async () => {
   await using node = await createNode({ dataBytes: 128 * 1024 * 1024 });
   const config = await writeConfig(node);
   await node.removePool();
-  const program = start([DMTHIN, 'serve', '--config', config]);
+  await using program = start([DMTHIN, 'serve', '--config', config]);
   await answering(program);
   const client = await connect(node.config().address);
   await assert.rejects(client.prepare('a', ''), {
     code: 'unavailable',
     message: /the thin pool does not exist.*ENXIO; next step: .*dmthin pool create/,
   });
-  await node.createPool(['read_only']).catch(() => node.createPool());
-  await node.removePool();
   await node.createPool();
   await client.prepare('a', '');
   const mounts = await client.mounts('a');
 
   // Filled for real: what does not fit is refused before the pool is hurt.
   await mounted(mounts, async (directory) => {
-    await runProcess('dd', ['if=/dev/urandom', `of=${directory}/fill`, 'bs=1M', 'count=50', 'conv=fsync'], {
-      timeoutMs: 120_000,
-    });
-    await client.commit('fill', 'a');
-    for (let round = 0; ; round += 1) {
-      assert.ok(round < 10, 'the pool gets full');
-      const refused = await client.prepare(`more${round}`, 'fill').then(
-        () => undefined,
-        (error: unknown) => (error instanceof Error ? error.message : 'no error'),
-      );
-      if (refused !== undefined) {
-        assert.match(refused, /only .*% of the thin pool's data space is free.*thin-pool.*next step: grow/);
-        break;
-      }
-      await mounted(await client.mounts(`more${round}`), (inside) =>
-        runProcess(
-          'dd',
-          ['if=/dev/urandom', `of=${inside}/fill`, 'bs=1M', 'count=50', 'conv=fsync,notrunc'],
-          { timeoutMs: 120_000 },
-        ),
-      );
+    await fill(directory, 50);
+    await client.commit('layer', 'a');
+    let refused: string | undefined;
+    for (let round = 0; refused === undefined; round += 1) {
+      assert.ok(round < 60, 'the pool gets low');
+      const { usedDataBlocks, totalDataBlocks } = await node.poolStatus();
+      const freeMiB = ((totalDataBlocks - usedDataBlocks) * 64) / 1024;
+      refused = await client
+        .prepare(`more${round}`, 'layer')
+        .then(() => undefined)
+        .catch((error: unknown) => (error instanceof Error ? error.message : 'no message'));
+      if (refused !== undefined) break;
+      await mounted(await client.mounts(`more${round}`), (inside) => fill(inside, freeMiB > 24 ? 12 : 1));
     }
+    assert.match(refused, /only .*% of the thin pool's data space is free.* rw .*next step: grow/);
+    await fill(directory, 1);
   });
   for await (const page of client.list()) {
-    for (const { name } of page.toReversed()) if (name !== 'fill') await client.remove(name);
+    for (const { name } of page.toReversed()) if (name !== 'layer') await client.remove(name);
   }
-  await client.prepare('after', 'fill');
+  await client.prepare('after', 'layer');
   client.close();
   assert.equal(await program.end('SIGTERM'), 0);
   assert.equal((await node.dm.info(dmName(node.poolName)))?.live, true);
