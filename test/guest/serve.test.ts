@@ -194,10 +194,7 @@ test('pool trouble at start and later: the daemon stays up, says what and what t
         (error: unknown) => (error instanceof Error ? error.message : 'no error'),
       );
       if (refused !== undefined) {
-        assert.match(
-          refused,
-          /only .*% of the thin pool's data space is free.*thin-pool.*next step: grow/,
-        );
+        assert.match(refused, /only .*% of the thin pool's data space is free.*thin-pool.*next step: grow/);
         break;
       }
       await mounted(await client.mounts(`more${round}`), (inside) =>
