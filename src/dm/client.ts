@@ -74,7 +74,10 @@ export interface DmClient {
   create(name: DmName, options: CreateOptions): Promise<DmInfo>;
   /** Loads a table into the inactive slot; it takes effect at the next suspend and resume. */
   load(name: DmName, table: readonly DmLine[], options?: { readonly readOnly?: boolean }): Promise<void>;
-  /** Flushes and freezes the device's filesystem unless `skipLockfs`; waits for I/O in flight unless `noFlush`. */
+  /**
+   * Flushes and freezes the device's filesystem unless `skipLockfs`; waits for I/O in flight unless `noFlush`.
+   * Where that I/O may itself wait for what comes next, as when a full pool is grown, only `noFlush` gets through.
+   */
   suspend(
     name: DmName,
     options?: { readonly noFlush?: boolean; readonly skipLockfs?: boolean },

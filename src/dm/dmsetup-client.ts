@@ -11,7 +11,7 @@ import type { DmClient, DmDeviceName, DmInfo, DmLine } from './client.ts';
 import type { DeviceNodes } from './device-nodes.ts';
 import * as output from './dmsetup-output.ts';
 import { errnoError, errnoFromWords } from './errno.ts';
-import { createLanes } from './lanes.ts';
+import { allIdle, createLaneSet, type LaneKind } from './lanes.ts';
 import { formatLine } from './parse.ts';
 
 /** Suspend waits for I/O in flight, which a full pool holds for 60 s by default. */
@@ -26,10 +26,10 @@ interface Doing {
 }
 
 export function createDmsetupClient(run: RunProcess, nodes: DeviceNodes): DmClient {
-  const lanes = createLanes(MAX_PROCESSES);
+  const lanes = createLaneSet(MAX_PROCESSES);
 
-  const start = (args: readonly string[], input = ''): Promise<ProcessResult> =>
-    lanes.run(async () => {
+  const start = (kind: LaneKind, args: readonly string[], input = ''): Promise<ProcessResult> =>
+    lanes[kind].run(async () => {
       const options = { timeoutMs: TIMEOUT_MS, input };
       // Waiting for udev's answer would hang us when it is lost; without udevd the library itself must make the nodes.
       return (await nodes.udevRuns())
@@ -37,8 +37,13 @@ export function createDmsetupClient(run: RunProcess, nodes: DeviceNodes): DmClie
         : run('dmsetup', args, { ...options, env: { DM_DISABLE_UDEV: '1' } });
     });
 
-  const call = async (doing: Doing, args: readonly string[], input?: string): Promise<string> => {
-    const result = await start(args, input);
+  const call = async (
+    kind: LaneKind,
+    doing: Doing,
+    args: readonly string[],
+    input?: string,
+  ): Promise<string> => {
+    const result = await start(kind, args, input);
     if (result.exitCode === 0) return result.stdout;
     throw refusal(doing, result, await errnoFromState(doing));
   };
@@ -58,11 +63,11 @@ export function createDmsetupClient(run: RunProcess, nodes: DeviceNodes): DmClie
 
   const list = async (): Promise<DmDeviceName[]> => {
     const args = ['info', '-c', '--noheadings', '--separator', output.SEPARATOR, '-o', 'name,major,minor'];
-    return output.parseNames(await call({ op: 'list', what: 'cannot list devices' }, args));
+    return output.parseNames(await call('ask', { op: 'list', what: 'cannot list devices' }, args));
   };
 
   const info = async (name: DmName): Promise<DmInfo | undefined> => {
-    const result = await start(['info', '--', name]);
+    const result = await start('ask', ['info', '--', name]);
     if (result.exitCode === 0) return output.parseInfo(name, result.stdout);
     if ((await list()).every((device) => device.name !== name)) return undefined;
     throw refusal({ op: 'info', what: 'cannot look the device up', device: name }, result, undefined);
@@ -84,61 +89,63 @@ export function createDmsetupClient(run: RunProcess, nodes: DeviceNodes): DmClie
     transport: 'dmsetup',
     async version() {
       const { driver } = output.parseVersions(
-        await call({ op: 'version', what: 'cannot ask for the version' }, ['version']),
+        await call('ask', { op: 'version', what: 'cannot ask for the version' }, ['version']),
       );
       if (driver !== undefined) return driver;
       throw new DmthinError('unsupported', { op: 'version', what: 'the kernel has no device-mapper' });
     },
     async targets() {
-      return output.parseTargets(await call({ op: 'targets', what: 'cannot list targets' }, ['targets']));
+      return output.parseTargets(
+        await call('ask', { op: 'targets', what: 'cannot list targets' }, ['targets']),
+      );
     },
     list,
     info,
     async create(name, { uuid, table, readOnly = false }) {
       const doing = { op: 'create', what: 'cannot create the device', device: name };
       const flags = [...(readOnly ? ['--readonly'] : []), ...(uuid === '' ? [] : ['--uuid', uuid])];
-      await call(doing, ['create', ...flags, '--', name], formatTable(doing, table));
+      await call('change', doing, ['create', ...flags, '--', name], formatTable(doing, table));
       return settleNode('create', name);
     },
     async load(name, table, { readOnly = false } = {}) {
       const doing = { op: 'load', what: 'cannot load the table', device: name };
       const flags = readOnly ? ['--readonly'] : [];
-      await call(doing, ['load', ...flags, '--', name], formatTable(doing, table));
+      await call('change', doing, ['load', ...flags, '--', name], formatTable(doing, table));
     },
     async suspend(name, { noFlush = false, skipLockfs = false } = {}) {
       const flags = [...(noFlush ? ['--noflush'] : []), ...(skipLockfs ? ['--nolockfs'] : [])];
       const doing = { op: 'suspend', what: 'cannot suspend', device: name };
-      await call(doing, ['suspend', ...flags, '--', name]);
+      await call(noFlush ? 'change' : 'wait', doing, ['suspend', ...flags, '--', name]);
     },
     async resume(name) {
-      await call({ op: 'resume', what: 'cannot resume', device: name }, ['resume', '--', name]);
+      await call('change', { op: 'resume', what: 'cannot resume', device: name }, ['resume', '--', name]);
       return settleNode('resume', name);
     },
     async remove(name, { deferred = false } = {}) {
       const flags = deferred ? ['--deferred'] : [];
       const doing = { op: 'remove', what: 'cannot remove the device', device: name };
-      await call(doing, ['remove', ...flags, '--', name]);
+      await call('change', doing, ['remove', ...flags, '--', name]);
       const outcome = deferred && (await info(name))?.deferredRemove === true ? 'deferred' : 'removed';
       await nodes.forget(name);
       return outcome;
     },
     async table(name) {
       const doing = { op: 'table', what: 'cannot read the table', device: name };
-      return output.parseLines('table', name, await call(doing, ['table', '--', name]));
+      return output.parseLines('table', name, await call('ask', doing, ['table', '--', name]));
     },
     async status(name, { noFlush = true } = {}) {
       const flags = noFlush ? ['--noflush'] : [];
       const doing = { op: 'status', what: 'cannot read the status', device: name };
-      return output.parseLines('status', name, await call(doing, ['status', ...flags, '--', name]));
+      return output.parseLines('status', name, await call('ask', doing, ['status', ...flags, '--', name]));
     },
     async message(name, message) {
       const doing = { op: `message ${JSON.stringify(message)}`, what: 'the target refuses', device: name };
-      const answer = await call(doing, ['message', '--', name, '0', message]);
+      const answer = await call('change', doing, ['message', '--', name, '0', message]);
       // Kernel 6.1 answers success for a device without a live table, and does nothing; 7.2 answers EINVAL.
       if ((await present(doing.op, name)).live) return answer.trimEnd();
       throw errnoError('EINVAL', { ...doing, what: 'the device has no live table' });
     },
-    close: () => lanes.idle(),
+    close: () => allIdle(lanes),
   };
 }
 

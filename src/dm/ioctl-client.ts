@@ -6,7 +6,8 @@ import type { DeviceNodes } from './device-nodes.ts';
 import { errnoError, errnoName, errnoNumber } from './errno.ts';
 import { COMMAND, FLAG, UDEV_FLAGS } from './ioctl-abi.ts';
 import * as codec from './ioctl-codec.ts';
-import type { IoctlPort, Lane } from './ioctl-port.ts';
+import type { IoctlPort } from './ioctl-port.ts';
+import type { LaneKind } from './lanes.ts';
 
 /** Room for the first answer to a question whose answer can be long, and the most that is tried. */
 const ANSWER_BYTES = 16 * 1024;
@@ -25,11 +26,11 @@ export function createIoctlClient(port: IoctlPort, nodes: DeviceNodes): DmClient
     doing: Doing,
     command: number,
     request: codec.DmRequest,
-    lane: Lane,
+    kind: LaneKind,
     answerBytes = 0,
   ): Promise<Buffer> => {
     const buffer = codec.encodeRequest(request, answerBytes);
-    const errno = await port.call(command, buffer, lane);
+    const errno = await port.call(command, buffer, kind);
     if (errno !== 0) throw errnoError(errnoName(errno), { ...doing, device: request.name });
     return buffer;
   };
@@ -139,7 +140,8 @@ export function createIoctlClient(port: IoctlPort, nodes: DeviceNodes): DmClient
     load: (name, table, options) => load('load', name, table, options?.readOnly ?? false),
     async suspend(name, { noFlush = false, skipLockfs = false } = {}) {
       const flags = FLAG.suspend | (noFlush ? FLAG.noFlush : 0) | (skipLockfs ? FLAG.skipLockfs : 0);
-      await call({ op: 'suspend', what: 'cannot suspend' }, COMMAND.suspend, { name, flags }, 'change');
+      const kind = noFlush ? 'change' : 'wait';
+      await call({ op: 'suspend', what: 'cannot suspend' }, COMMAND.suspend, { name, flags }, kind);
     },
     resume: (name) => resume('resume', name),
     remove: (name, options) => remove('remove', name, options?.deferred ?? false),

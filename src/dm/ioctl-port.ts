@@ -5,22 +5,18 @@
  * - Every call runs on a thread of libuv's pool, never on the event loop: suspend and remove can block for seconds.
  * - The kernel reads and writes the buffer while the call runs: `held` keeps it from the garbage collector until then.
  * - koffi sets errno for the duration of the callback only: it is read there and nowhere else.
- * - Calls under way never fill libuv's pool, which files, DNS and the store use too; and calls that only ask have
- *   lanes of their own, so that blocked changes cannot keep anybody from looking.
+ * - Calls under way never fill libuv's pool, which files, DNS and the store use too.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import type { default as KoffiModule, KoffiFunc } from 'koffi';
 import { DmthinError, toDmthinError } from '../base/errors.ts';
-import { createLanes } from './lanes.ts';
+import { allIdle, createLaneSet, type LaneKind } from './lanes.ts';
 
 export type Koffi = typeof KoffiModule;
 
-/** `ask` for calls that change nothing and do not wait for I/O. */
-export type Lane = 'ask' | 'change';
-
 export interface IoctlPort {
   /** @returns 0, or the errno; an answer is in `buffer`, which must not be touched until then. */
-  call(command: number, buffer: Buffer, lane: Lane): Promise<number>;
+  call(command: number, buffer: Buffer, kind: LaneKind): Promise<number>;
   /** Waits for the calls under way and closes the file. Later calls are refused. */
   close(): Promise<void>;
 }
@@ -56,15 +52,13 @@ export async function openIoctlPort(path: string): Promise<IoctlPort> {
 
 /**
  * Takes over the open file.
- * @param threads size of libuv's pool; the port uses half of it at most.
+ * @param threads size of libuv's pool; the port uses half of it at most, but three threads at least.
  */
 export function createIoctlPort(koffi: Koffi, file: FileHandle, threads = poolThreads()): IoctlPort {
   // The program itself has libc's symbols, whatever that libc is called here. Declared without its variadic part, which
   // koffi cannot call asynchronously; a pointer argument is passed alike on x86-64 and arm64.
   const ioctl: Ioctl = koffi.load(null).func('int ioctl(int fd, ulong request, void *argument)');
-  const inFlight = Math.max(2, Math.min(MAX_IN_FLIGHT, Math.floor(threads / 2)));
-  const askLanes = Math.max(1, Math.floor(inFlight / 4));
-  const lanes = { ask: createLanes(askLanes), change: createLanes(inFlight - askLanes) };
+  const lanes = createLaneSet(Math.min(MAX_IN_FLIGHT, Math.floor(threads / 2)));
   const held = new Set<Buffer>();
   let closed = false;
 
@@ -80,14 +74,14 @@ export function createIoctlPort(koffi: Koffi, file: FileHandle, threads = poolTh
     });
 
   return {
-    async call(command, buffer, lane) {
+    async call(command, buffer, kind) {
       if (closed) throw new DmthinError('internal', { op: OP, what: 'the client is closed' });
-      return lanes[lane].run(() => run(command, buffer));
+      return lanes[kind].run(() => run(command, buffer));
     },
     async close() {
       if (closed) return;
       closed = true;
-      await Promise.all([lanes.ask.idle(), lanes.change.idle()]);
+      await allIdle(lanes);
       await file.close();
     },
   };

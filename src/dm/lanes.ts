@@ -41,3 +41,30 @@ export function createLanes(count: number): Lanes {
     },
   };
 }
+
+/**
+ * A kind of call to device-mapper: `ask` changes nothing; `wait` ends only with the I/O in flight, as suspends that flush
+ * do; `change` is all others.
+ *
+ * The I/O that a call waits for may be held back until a later call: a suspended pool is resumed, a full one grown by load,
+ * suspend without a flush, and resume. So each kind has lanes of its own: those that wait keep nobody from setting them free.
+ */
+export type LaneKind = 'ask' | 'change' | 'wait';
+
+export type LaneSet = Readonly<Record<LaneKind, Lanes>>;
+
+/** @param total how many calls may run at once; three at least. */
+export function createLaneSet(total: number): LaneSet {
+  const ask = Math.max(1, Math.floor(total / 4));
+  const wait = Math.max(1, Math.floor((total - ask) / 2));
+  return {
+    ask: createLanes(ask),
+    wait: createLanes(wait),
+    change: createLanes(Math.max(1, total - ask - wait)),
+  };
+}
+
+/** Resolves when no lane of the set is in use. */
+export async function allIdle(set: LaneSet): Promise<void> {
+  await Promise.all([set.ask.idle(), set.wait.idle(), set.change.idle()]);
+}

@@ -1,10 +1,15 @@
 /** Reading a filesystem's own figures from its superblock, without mounting it. */
-import { open } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { DmthinError } from '../base/errors.ts';
 
 const HEAD_BYTES = 4096;
 const EXT_OFFSET = 1024;
 const EXT_MAGIC = 0xef53;
+const XFS_MAGIC = 'XFSB';
+/** What a direct read wants of its buffer's address, and what malloc gives. */
+const DIRECT_ALIGNMENT = 512;
+const MALLOC_ALIGNMENT = 16;
 
 /**
  * Inodes in use on the device at `path`, the filesystem's own reserved ones included. Of a mounted filesystem it is what
@@ -12,14 +17,7 @@ const EXT_MAGIC = 0xef53;
  * @throws internal when the device has no ext2, ext4 or xfs.
  */
 export async function readUsedInodes(path: string): Promise<number> {
-  const head = Buffer.alloc(HEAD_BYTES);
-  const device = await open(path, 'r');
-  try {
-    await device.read(head, 0, HEAD_BYTES, 0);
-  } finally {
-    await device.close();
-  }
-  const used = parseUsedInodes(head);
+  const used = parseUsedInodes(await readHead(path));
   if (used !== undefined) return used;
   throw new DmthinError('internal', {
     op: 'read superblock',
@@ -29,13 +27,50 @@ export async function readUsedInodes(path: string): Promise<number> {
   });
 }
 
+async function readHead(path: string): Promise<Buffer> {
+  await using device = await open(path, 'r');
+  const head = Buffer.alloc(HEAD_BYTES);
+  await device.read(head, 0, HEAD_BYTES, 0);
+  // A mounted xfs writes its superblock past the block device's page cache, where what was read before stays. ext does not.
+  return isXfs(head) && (await device.stat()).isBlockDevice() ? readHeadUncached(path) : head;
+}
+
+async function readHeadUncached(path: string): Promise<Buffer> {
+  await using device = await open(path, constants.O_RDONLY | constants.O_DIRECT);
+  const room = Buffer.allocUnsafeSlow(HEAD_BYTES + DIRECT_ALIGNMENT);
+  for (let shift = 0; shift < DIRECT_ALIGNMENT; shift += MALLOC_ALIGNMENT) {
+    const head = room.subarray(shift, shift + HEAD_BYTES);
+    if (await readAligned(device, head)) return head;
+  }
+  throw new DmthinError('internal', {
+    op: 'read superblock',
+    what: 'no direct read is possible',
+    device: path,
+  });
+}
+
+/** @returns false when the kernel does not like the buffer's address, which Node does not tell. */
+async function readAligned(device: FileHandle, head: Buffer): Promise<boolean> {
+  try {
+    await device.read(head, 0, head.length, 0);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EINVAL') return false;
+    throw error;
+  }
+}
+
+function isXfs(head: Buffer): boolean {
+  return head.toString('latin1', 0, XFS_MAGIC.length) === XFS_MAGIC;
+}
+
 /**
  * Layouts: ext, kernel Documentation/filesystems/ext4/super.rst (little-endian, at byte 1024); xfs, xfs_format.h
  * (big-endian, at byte 0).
  * @param head the device's first 4 KiB. @returns undefined for any other content.
  */
 export function parseUsedInodes(head: Buffer): number | undefined {
-  if (head.subarray(0, 4).toString('latin1') === 'XFSB') {
+  if (isXfs(head)) {
     return Number(head.readBigUInt64BE(128) - head.readBigUInt64BE(136));
   }
   const ext = head.subarray(EXT_OFFSET);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { createLanes } from '../../../src/dm/lanes.ts';
+import { allIdle, createLanes, createLaneSet, type LaneKind } from '../../../src/dm/lanes.ts';
 
 describe('lanes', () => {
   it('run as many bodies as there are lanes, in the order of asking', async () => {
@@ -53,5 +53,44 @@ describe('lanes', () => {
     assert.equal(idle, false);
     gate.resolve(undefined);
     await Promise.all([...bodies, waiting]);
+  });
+});
+
+describe('a lane set', () => {
+  it('lets every kind of call run while the others are full', async () => {
+    for (const total of [1, 2, 3, 8]) {
+      const lanes = createLaneSet(total);
+      const gate = Promise.withResolvers<unknown>();
+      const full = (kind: LaneKind) => Array.from({ length: 8 }, () => lanes[kind].run(() => gate.promise));
+      const blocked = [...full('wait'), ...full('ask')];
+      assert.equal(await lanes.change.run(() => Promise.resolve('changed')), 'changed');
+      gate.resolve(undefined);
+      await Promise.all(blocked);
+    }
+  });
+
+  it('uses as many lanes as it was given', async () => {
+    const lanes = createLaneSet(8);
+    const gate = Promise.withResolvers<unknown>();
+    let running = 0;
+    const bodies = (['ask', 'change', 'wait'] as const).flatMap((kind) =>
+      Array.from({ length: 9 }, () =>
+        lanes[kind].run(() => {
+          running += 1;
+          return gate.promise;
+        }),
+      ),
+    );
+    await turn();
+    assert.equal(running, 8);
+    let idle = false;
+    const waiting = allIdle(lanes).then(() => {
+      idle = true;
+    });
+    await turn();
+    assert.equal(idle, false);
+    gate.resolve(undefined);
+    await Promise.all([...bodies, waiting]);
+    assert.equal(running, 27);
   });
 });
