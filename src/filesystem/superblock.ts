@@ -32,7 +32,7 @@ async function readHead(path: string): Promise<Buffer> {
   const head = Buffer.alloc(HEAD_BYTES);
   await device.read(head, 0, HEAD_BYTES, 0);
   // A mounted xfs writes its superblock past the block device's page cache, where what was read before stays. ext does not.
-  return isXfs(head) && (await device.stat()).isBlockDevice() ? readHeadUncached(path) : head;
+  return isXfs(head) && (await device.stat()).isBlockDevice() ? await readHeadUncached(path) : head;
 }
 
 async function readHeadUncached(path: string): Promise<Buffer> {
