@@ -5,6 +5,7 @@ import { HELLO } from '../images/images.ts';
 import { type RunningContainer, startContainer } from './harness/containers.ts';
 import { assertContent, listSnapshots } from './harness/content.ts';
 import { IMPLEMENTATION, type Node, openNode } from './harness/node.ts';
+import { waitFor } from './harness/wait.ts';
 
 const SIGNALS = ['SIGTERM', 'SIGKILL'] as const;
 /** The built-in ends and starts with containerd. */
@@ -38,6 +39,13 @@ describe('restarts below a running container', () => {
       await node.snapshotter.stop(signal);
       assert.match(await container.sh('echo alone >> /log; sync; cat /log'), /alone\n$/);
       await node.snapshotter.start();
+      // containerd dials a proxy plugin again after a pause of its own, and refuses calls until then.
+      await waitFor('containerd has found dmthin again', 30_000, () =>
+        listSnapshots(node).then(
+          () => true,
+          () => undefined,
+        ),
+      );
       await assertAllWorks(`dmthin-${signal}`);
     });
 
