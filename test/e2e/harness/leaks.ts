@@ -5,12 +5,13 @@ import { run } from './run.ts';
 
 /** One line for each device-mapper device, loop device, mount and program, so that two readings can be compared. */
 export async function readResources(): Promise<Set<string>> {
-  const [devices, loops, mounts, programs] = await Promise.all([
+  const [devices, loops, mounts] = await Promise.all([
     run(['dmsetup', 'ls']),
     run(['losetup', '--list', '--noheadings', '--output', 'NAME,BACK-FILE']),
     readFile('/proc/self/mounts', 'utf8'),
-    listPrograms(),
   ]);
+  // Only now: the dmsetup that was just asked would be found among the programs.
+  const programs = await listPrograms();
   const lines = (title: string, text: string) =>
     text.split('\n').flatMap((line) => (line.trim() === '' ? [] : [`${title} ${line.trim()}`]));
   return new Set([
