@@ -8,6 +8,7 @@
 # An applet starts through /proc/self/exe, which only the guest's own /proc resolves: hence the full path, once.
 /bin/mount -t proc proc /proc || exit 1
 # Node maps io_uring rings; in the 7.2 kernel the fork of a process that does breaks page counts, and the guest with them.
+# (Kernels without this switch, 6.1 among them, do not need it.)
 [ ! -e /proc/sys/kernel/io_uring_disabled ] || echo 2 > /proc/sys/kernel/io_uring_disabled
 # Settings and modules are on the host's root, perhaps below /tmp or /dev/shm: use them before anything is mounted over.
 . "$1"
@@ -55,9 +56,6 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 hostname dmthin-guest
 ip link set lo up
 ulimit -n 65536
-# User-Mode Linux 7.2 corrupts its page tables when a program maps io_uring's rings, which Node does: refuse them.
-# (Kernels without this switch, 6.1 among them, do not need it.)
-[ ! -e /proc/sys/kernel/io_uring_disabled ] || echo 2 > /proc/sys/kernel/io_uring_disabled
 exec 3>/dev/ttyS0 4>/dev/ttyS1 5>/dev/ttyS2
 for line in 0 1; do stty -F /dev/ttyS$line raw -echo; done
 

@@ -68,12 +68,15 @@ export function createCore(options: CoreOptions): Core {
   });
   const gate = createGate({
     pool,
-    recover: () =>
-      recover({
-        ...{ store, dm, pool, apply, locks, log },
-        listPoolDevices: options.listPoolDevices,
-        wantedBaseKey: baseKey(base),
-      }),
+    recover: (view) =>
+      recover(
+        {
+          ...{ store, dm, pool, apply, locks, log },
+          listPoolDevices: options.listPoolDevices,
+          wantedBaseKey: baseKey(base),
+        },
+        view,
+      ),
     onOpen: () => removals.wake(),
     log,
   });

@@ -10,7 +10,7 @@
 import { toDmthinError, type DmthinError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { RecoveryReport } from './recovery.ts';
-import type { ThinPool } from './thin-pool.ts';
+import type { PoolView, ThinPool } from './thin-pool.ts';
 
 export interface Gate {
   /** @throws unavailable (or what recovery said) with the reason and the next step. */
@@ -24,7 +24,7 @@ export interface Gate {
 
 export interface GateOptions {
   readonly pool: ThinPool;
-  readonly recover: () => Promise<RecoveryReport>;
+  readonly recover: (view: PoolView) => Promise<RecoveryReport>;
   /** Called after each recovery. */
   readonly onOpen: (report: RecoveryReport) => void;
   readonly log: Log;
@@ -41,9 +41,9 @@ export function createGate({ pool, recover, onOpen, log }: GateOptions): Gate {
   async function runRecovery(): Promise<void> {
     const before = state;
     try {
-      const { device } = await pool.look('recovery', 'change');
-      const report = await recover();
-      state = { is: 'open', poolDevice: device };
+      const view = await pool.look('recovery', 'change');
+      const report = await recover(view);
+      state = { is: 'open', poolDevice: view.device };
       log.info({ pool: pool.name, ...report }, 'store and pool are together; the snapshotter is ready');
       onOpen(report);
     } catch (error) {

@@ -23,7 +23,7 @@ import { baseLock, keyLock } from './locks.ts';
 import { snapshotDeviceName } from './names.ts';
 import { planActivate, planUndoCreate } from './plan.ts';
 import type { ListPoolDevices } from './pool-devices.ts';
-import type { ThinPool } from './thin-pool.ts';
+import type { PoolView, ThinPool } from './thin-pool.ts';
 
 export interface RecoveryOptions {
   readonly store: Store;
@@ -49,15 +49,13 @@ export interface RecoveryReport {
 }
 
 const AT_ONCE = 8;
-const PAGE = 500;
 
 /**
  * Takes each record's lock and reads it again under it: operations that were under way when the pool went are let finish.
- * @throws unavailable when the pool cannot be used.
+ * @param view the pool as it was found usable for changes just now.
  */
-export async function recover(options: RecoveryOptions): Promise<RecoveryReport> {
+export async function recover(options: RecoveryOptions, view: PoolView): Promise<RecoveryReport> {
   const { store, dm, pool, apply, locks, log, wantedBaseKey } = options;
-  const view = await pool.look('recovery', 'change');
   await scanOnce(options);
   const present = new Set<string>((await dm.list()).map((device) => device.name));
   const counts = { undone: 0, activated: 0, resumed: 0, deactivated: 0, basesDeleted: 0 };
@@ -110,7 +108,7 @@ export async function recover(options: RecoveryOptions): Promise<RecoveryReport>
     return true;
   }
 
-  await forEachLimit(allSnapshots(store), AT_ONCE, (record) =>
+  await forEachLimit(store.allSnapshots(), AT_ONCE, (record) =>
     attempt(`snapshot ${JSON.stringify(record.key)} (${record.state}, device id ${record.deviceId})`, () =>
       locks.run(keyLock(record.key), () => recoverSnapshot(record.id)),
     ),
@@ -142,15 +140,5 @@ async function scanOnce({ store, listPoolDevices, log }: RecoveryOptions): Promi
       );
   } catch (error) {
     log.warn({ error }, 'could not list the devices that the pool has; install thin-provisioning-tools');
-  }
-}
-
-function* allSnapshots(store: Store): Generator<SnapshotRecord> {
-  for (let afterId = 0; ;) {
-    const page = store.snapshotsAfter(afterId, PAGE);
-    const last = page.at(-1);
-    if (last === undefined) return;
-    yield* page;
-    afterId = last.id;
   }
 }

@@ -14,7 +14,7 @@ import { applyAll } from '../pool/apply.ts';
 import { claimDeviceId } from '../pool/device-ids.ts';
 import { snapshotDeviceName } from '../pool/names.ts';
 import { planActivate, planCreateSnap, planUndoCreate } from '../pool/plan.ts';
-import type { BaseRecord, CommittedRecord, CreatingRecord } from '../store/records.ts';
+import { type BaseRecord, type CommittedRecord, type CreatingRecord, toRemoving } from '../store/records.ts';
 import { keyLock } from '../pool/locks.ts';
 import type { Context } from './context.ts';
 import { requireFreeKey, requireParent, throwIfCancelled } from './lookup.ts';
@@ -156,13 +156,9 @@ async function undo(context: Context, record: CreatingRecord): Promise<void> {
       { error, key: record.key, deviceId: record.deviceId },
       'undoing a failed creation is left to the background',
     );
-    await store.transaction('create: abandon', (tx) => tx.updateSnapshot(abandoned(record)));
+    await store.transaction('create: abandon', (tx) => tx.updateSnapshot(toRemoving(record)));
     context.removalPending();
   }
-}
-
-function abandoned({ kind, ...record }: CreatingRecord) {
-  return { ...record, state: 'removing' } as const;
 }
 
 /** Refusals of our own pass unchanged; whatever the kernel or a program said is told with the pool's state. */

@@ -12,7 +12,7 @@ import { DmthinError, hasCode } from '../base/errors.ts';
 import { applyAll } from '../pool/apply.ts';
 import { snapshotDeviceName } from '../pool/names.ts';
 import { planActivate, planDiscard } from '../pool/plan.ts';
-import type { RemovingRecord, VisibleRecord } from '../store/records.ts';
+import { type RemovingRecord, toRemoving, type VisibleRecord } from '../store/records.ts';
 import { keyLock, removalLock } from '../pool/locks.ts';
 import type { Context } from './context.ts';
 import { quote, requireNoChildren, requireVisible } from './lookup.ts';
@@ -54,9 +54,8 @@ async function removeNow(
     if (hasCode(error, 'busy')) throw inUse(context, record, error);
     throw await context.pool.explain(error, op, 'change', 'failed_precondition');
   }
-  let removing: RemovingRecord;
   try {
-    removing = await markRemoving(context, record);
+    await markRemoving(context, record);
   } catch (error) {
     await reactivate(context, record, device);
     throw error;
@@ -77,19 +76,13 @@ async function removeNow(
     await reactivate(context, record, device);
     throw await context.pool.explain(error, op, 'change', 'failed_precondition');
   }
-  await context.store.transaction('Remove: forget', (tx) => tx.forgetSnapshot(removing.id));
+  await context.store.transaction('Remove: forget', (tx) => tx.forgetSnapshot(record.id));
 }
 
-function markRemoving({ store }: Context, record: VisibleRecord): Promise<RemovingRecord> {
-  const { id, key, parentId, deviceId, fsType, sizeBytes, labels, createdAtMs, updatedAtMs, origin } = record;
-  const removing: RemovingRecord = {
-    ...{ id, key, parentId, deviceId, fsType, sizeBytes, labels, createdAtMs, updatedAtMs, origin },
-    state: 'removing',
-  };
+function markRemoving({ store }: Context, record: VisibleRecord): Promise<void> {
   return store.transaction('Remove: removing', (tx) => {
     requireNoChildren(op, tx, record);
-    tx.updateSnapshot(removing);
-    return removing;
+    tx.updateSnapshot(toRemoving(record));
   });
 }
 

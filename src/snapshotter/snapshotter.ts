@@ -29,7 +29,7 @@ export interface Usage {
   readonly inodes: number;
 }
 
-/** What Update changes: all labels, or single ones. A value of undefined in `set` means: set to ''. */
+/** What Update changes: all labels, or single ones. */
 export type LabelChange =
   { readonly kind: 'replace'; readonly labels: Labels } | { readonly kind: 'set'; readonly labels: Labels };
 

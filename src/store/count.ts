@@ -3,8 +3,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { openStore, STORE_FILE } from './store.ts';
 
-const PAGE = 500;
-
 /**
  * Number of snapshots, of every state, that the store at `rootPath` has on pool `poolName`; 0 when it is another pool's.
  * @returns undefined when there is no store. @throws locked while a daemon has it.
@@ -14,14 +12,10 @@ export async function countSnapshotsOfPool(rootPath: string, poolName: string): 
   const store = await openStore({ rootPath });
   try {
     if (store.meta().poolName !== poolName) return 0;
+    const all = store.allSnapshots();
     let count = 0;
-    for (let afterId = 0; ;) {
-      const page = store.snapshotsAfter(afterId, PAGE);
-      const last = page.at(-1);
-      if (last === undefined) return count;
-      count += page.length;
-      afterId = last.id;
-    }
+    while (all.next().done !== true) count += 1;
+    return count;
   } finally {
     await store.close();
   }

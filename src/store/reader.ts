@@ -12,6 +12,8 @@ import {
 import type { BaseRecord, DeviceOwner, SnapshotRecord } from './records.ts';
 import type { Tables } from './tables.ts';
 
+const PAGE = 500;
+
 export interface StoreReader {
   meta(): Meta;
   snapshot(id: SnapshotId): SnapshotRecord | undefined;
@@ -21,6 +23,8 @@ export interface StoreReader {
   hasChildren(id: SnapshotId): boolean;
   /** Snapshots in order of id, of every state, starting after `afterId`, at most `limit`. */
   snapshotsAfter(afterId: number, limit: number): SnapshotRecord[];
+  /** All of them in that order, read a page at a time: memory does not grow with their number. */
+  allSnapshots(): Generator<SnapshotRecord>;
   /** Ids of snapshots being removed, oldest first. */
   removals(): SnapshotId[];
   deviceOwner(id: DeviceId): DeviceOwner | undefined;
@@ -33,6 +37,12 @@ export function createReader(tables: Tables): StoreReader {
     const row = tables.snapshots.get(id);
     return row === undefined ? undefined : decodeSnapshot(row);
   }
+  function snapshotsAfter(afterId: number, limit: number): SnapshotRecord[] {
+    return [...tables.snapshots.getRange({ start: afterId + 1, limit })].map(({ value }) =>
+      decodeSnapshot(value),
+    );
+  }
+
   return {
     snapshot,
     meta: () => decodeMeta(tables.meta.get('meta')),
@@ -52,8 +62,16 @@ export function createReader(tables: Tables): StoreReader {
       for (const _ of tables.children.getKeys({ start: [id, 0], end: [id + 1, 0], limit: 1 })) return true;
       return false;
     },
-    snapshotsAfter: (afterId, limit) =>
-      [...tables.snapshots.getRange({ start: afterId + 1, limit })].map(({ value }) => decodeSnapshot(value)),
+    snapshotsAfter,
+    *allSnapshots() {
+      for (let afterId = 0; ;) {
+        const page = snapshotsAfter(afterId, PAGE);
+        const last = page.at(-1);
+        if (last === undefined) return;
+        yield* page;
+        afterId = last.id;
+      }
+    },
     removals: () => [...tables.removals.getKeys()].map(decodeSnapshotId),
     deviceOwner(id) {
       const row = tables.devices.get(id);

@@ -69,6 +69,15 @@ export type DeviceOwner =
   | { readonly kind: 'base'; readonly key: string }
   | { readonly kind: 'foreign' };
 
+/** The same snapshot on its way out: what it was besides a device is dropped. */
+export function toRemoving(record: SnapshotRecord): RemovingRecord {
+  const { id, key, parentId, deviceId, fsType, sizeBytes, labels, createdAtMs, updatedAtMs, origin } = record;
+  return {
+    ...{ id, key, parentId, deviceId, fsType, sizeBytes, labels, createdAtMs, updatedAtMs, origin },
+    state: 'removing',
+  };
+}
+
 type State = SnapshotRecord['state'];
 
 /**

@@ -16,19 +16,10 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
-import { DmthinError, type ErrorCode } from '../../src/base/errors.ts';
 import { bytes, dmName } from '../../src/base/units.ts';
 import { FS_TYPES } from '../../src/filesystem/types.ts';
 import { createNode, MiB, mounted, type Serving } from './node.ts';
-
-export async function refuses(action: Promise<unknown>, code: ErrorCode, pattern: RegExp): Promise<void> {
-  await assert.rejects(action, (error) => {
-    assert.ok(error instanceof DmthinError, String(error));
-    assert.equal(error.code, code, error.message);
-    assert.match(error.message, pattern);
-    return true;
-  });
-}
+import { refuses } from '../refuses.ts';
 
 async function digestTree(directory: string): Promise<string> {
   const hash = createHash('sha256');

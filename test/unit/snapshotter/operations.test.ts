@@ -1,18 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DmthinError, type ErrorCode } from '../../../src/base/errors.ts';
+import { DmthinError } from '../../../src/base/errors.ts';
 import { deviceId, dmName } from '../../../src/base/units.ts';
 import type { SnapshotInfo } from '../../../src/snapshotter/snapshotter.ts';
 import { activeDevices, createPool, createWorld, POOL, type Running } from './harness.ts';
-
-async function refuses(action: Promise<unknown>, code: ErrorCode, pattern?: RegExp): Promise<void> {
-  await assert.rejects(action, (error) => {
-    assert.ok(error instanceof DmthinError, String(error));
-    assert.equal(error.code, code, error.message);
-    if (pattern !== undefined) assert.match(error.message, pattern);
-    return true;
-  });
-}
+import { refuses } from '../../refuses.ts';
 
 async function listAll({ snapshotter }: Running): Promise<SnapshotInfo[]> {
   const pages: SnapshotInfo[] = [];
