@@ -55,7 +55,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const store = await openStore({ rootPath: config.rootPath, onTransaction: options.onTransaction });
   stack.defer(() => store.close());
   await bindPool(store, config.poolName);
-  const dm = options.dm ?? (await openDmClient(config.transport, { run: runProcess }));
+  const dm = options.dm ?? (await openDmClient(config.transport, { run: runProcess, log, sequences: true }));
   stack.defer(() => dm.close());
 
   const core = createCore({

@@ -1,5 +1,5 @@
 /** What is asked of a block device itself, rather than of device-mapper. */
-import { open } from 'node:fs/promises';
+import { openDevice } from '../base/open-device.ts';
 import type { Bytes } from '../base/units.ts';
 import { errnoError, errnoName } from './errno.ts';
 import { openIoctlPort } from './ioctl-port.ts';
@@ -22,7 +22,7 @@ export function createBlockIo(): BlockIo {
   return {
     flush: (path) =>
       lanes.run(async () => {
-        await using device = await open(path, 'r+');
+        await using device = await openDevice('flush', path, 'r+');
         await device.sync();
       }),
     discard: (path, sizeBytes) =>

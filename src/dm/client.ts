@@ -94,6 +94,11 @@ export interface DmClient {
   status(name: DmName, options?: { readonly noFlush?: boolean }): Promise<DmLine[]>;
   /** Sends a target message to sector 0. @returns the target's answer, '' for most. */
   message(name: DmName, message: string): Promise<string>;
+  /**
+   * Sends a message unless the device `other` exists, both in one go.
+   * @returns false when it exists, and nothing was sent.
+   */
+  messageUnlessPresent(name: DmName, message: string, other: DmName): Promise<boolean>;
   close(): Promise<void>;
 }
 

@@ -5,26 +5,28 @@
  * absent, lack device-mapper's rules, or be late. So we make the link at once and take it away at once, and wait for
  * nobody: udev replaces a link atomically by its equal, and does not miss one that is gone.
  *
+ * Synchronous: /dev is memory, where a call takes microseconds, and a hop to another thread many times that.
+ *
  * Known and accepted: when a name is used again before udev has seen its last device go, udev's late removal takes the
  * new link away, until it comes to the new device and puts the link back.
  */
 import { randomUUID } from 'node:crypto';
-import { access, readlink, rename, symlink, unlink } from 'node:fs/promises';
+import { existsSync, readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import { DmthinError } from '../base/errors.ts';
 import type { DmName } from '../base/units.ts';
 import type { DmInfo } from './client.ts';
 
 export interface DeviceNodes {
   /** Whether udevd runs, and so sees what happens to devices. */
-  udevRuns(): Promise<boolean>;
+  udevRuns(): boolean;
   /**
    * Makes /dev/mapper/NAME lead to the device, replacing whatever else is there. A device that goes at its last close
    * gets no link: nobody should open it any more, and nobody would take the link away.
    * @throws unsupported when /dev has no node of the device itself.
    */
-  ensure(device: Pick<DmInfo, 'name' | 'minor' | 'deferredRemove'>): Promise<void>;
+  ensure(device: Pick<DmInfo, 'name' | 'minor' | 'deferredRemove'>): void;
   /** Takes the entry of a device away that is gone, or will be at its last close. */
-  forget(name: DmName): Promise<void>;
+  forget(name: DmName): void;
 }
 
 export interface NodePaths {
@@ -37,10 +39,10 @@ export interface NodePaths {
 export function createDeviceNodes({ dev = '/dev', udev = '/run/udev' }: NodePaths = {}): DeviceNodes {
   const pathOf = (name: DmName): string => `${dev}/mapper/${name}`;
   return {
-    udevRuns: () => exists(`${udev}/control`),
-    async ensure({ name, minor, deferredRemove }) {
+    udevRuns: () => existsSync(`${udev}/control`),
+    ensure({ name, minor, deferredRemove }) {
       if (deferredRemove) return;
-      if (!(await exists(`${dev}/dm-${minor}`))) {
+      if (!existsSync(`${dev}/dm-${minor}`)) {
         throw new DmthinError('unsupported', {
           op: 'make device node',
           device: name,
@@ -48,39 +50,32 @@ export function createDeviceNodes({ dev = '/dev', udev = '/run/udev' }: NodePath
           nextStep: 'run with the /dev of the host, a devtmpfs: a container must mount it from there',
         });
       }
-      await link(`../dm-${minor}`, pathOf(name));
+      link(`../dm-${minor}`, pathOf(name));
     },
-    async forget(name) {
-      await unless(unlink(pathOf(name)), 'ENOENT');
+    forget(name) {
+      unless(() => unlinkSync(pathOf(name)), 'ENOENT');
     },
   };
 }
 
 /** Atomic, also when something else has the name already. */
-async function link(target: string, path: string): Promise<void> {
+function link(target: string, path: string): void {
   try {
-    await symlink(target, path);
+    symlinkSync(target, path);
   } catch (error) {
     if (!hasErrno(error, 'EEXIST')) throw error;
     // EINVAL: not a symbolic link, so somebody's node.
-    const found = await unless(readlink(path), 'ENOENT', 'EINVAL');
+    const found = unless(() => readlinkSync(path), 'ENOENT', 'EINVAL');
     if (found === target) return;
     const temporary = `${path}.${randomUUID()}`;
-    await symlink(target, temporary);
-    await rename(temporary, path);
+    symlinkSync(target, temporary);
+    renameSync(temporary, path);
   }
 }
 
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-async function unless<T>(action: Promise<T>, ...errnos: readonly string[]): Promise<T | undefined> {
+function unless<T>(action: () => T, ...errnos: readonly string[]): T | undefined {
   try {
-    return await action;
+    return action();
   } catch (error) {
     if (hasErrno(error, ...errnos)) return undefined;
     throw error;

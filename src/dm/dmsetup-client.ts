@@ -32,7 +32,7 @@ export function createDmsetupClient(run: RunProcess, nodes: DeviceNodes): DmClie
     lanes[kind].run(async () => {
       const options = { timeoutMs: TIMEOUT_MS, input };
       // Waiting for udev's answer would hang us when it is lost; without udevd the library itself must make the nodes.
-      return (await nodes.udevRuns())
+      return nodes.udevRuns()
         ? run('dmsetup', ['--noudevsync', ...args], options)
         : run('dmsetup', args, { ...options, env: { DM_DISABLE_UDEV: '1' } });
     });
@@ -81,8 +81,16 @@ export function createDmsetupClient(run: RunProcess, nodes: DeviceNodes): DmClie
 
   const settleNode = async (op: string, name: DmName): Promise<DmInfo> => {
     const found = await present(op, name);
-    await nodes.ensure(found);
+    nodes.ensure(found);
     return found;
+  };
+
+  const message = async (name: DmName, text: string): Promise<string> => {
+    const doing = { op: `message ${JSON.stringify(text)}`, what: 'the target refuses', device: name };
+    const answer = await call('change', doing, ['message', '--', name, '0', text]);
+    // Kernel 6.1 answers success for a device without a live table, and does nothing; 7.2 answers EINVAL.
+    if ((await present(doing.op, name)).live) return answer.trimEnd();
+    throw errnoError('EINVAL', { ...doing, what: 'the device has no live table' });
   };
 
   return {
@@ -126,7 +134,7 @@ export function createDmsetupClient(run: RunProcess, nodes: DeviceNodes): DmClie
       const doing = { op: 'remove', what: 'cannot remove the device', device: name };
       await call('change', doing, ['remove', ...flags, '--', name]);
       const outcome = deferred && (await info(name))?.deferredRemove === true ? 'deferred' : 'removed';
-      await nodes.forget(name);
+      nodes.forget(name);
       return outcome;
     },
     async table(name) {
@@ -138,12 +146,11 @@ export function createDmsetupClient(run: RunProcess, nodes: DeviceNodes): DmClie
       const doing = { op: 'status', what: 'cannot read the status', device: name };
       return output.parseLines('status', name, await call('ask', doing, ['status', ...flags, '--', name]));
     },
-    async message(name, message) {
-      const doing = { op: `message ${JSON.stringify(message)}`, what: 'the target refuses', device: name };
-      const answer = await call('change', doing, ['message', '--', name, '0', message]);
-      // Kernel 6.1 answers success for a device without a live table, and does nothing; 7.2 answers EINVAL.
-      if ((await present(doing.op, name)).live) return answer.trimEnd();
-      throw errnoError('EINVAL', { ...doing, what: 'the device has no live table' });
+    message,
+    async messageUnlessPresent(name, text, other) {
+      if ((await info(other)) !== undefined) return false;
+      await message(name, text);
+      return true;
     },
     close: () => allIdle(lanes),
   };

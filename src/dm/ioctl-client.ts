@@ -86,7 +86,7 @@ export function createIoctlClient(port: IoctlPort, nodes: DeviceNodes): DmClient
     const resumed = codec.decodeInfo(
       await call({ op, what: 'cannot resume' }, COMMAND.suspend, request, 'change'),
     );
-    await nodes.ensure(resumed);
+    nodes.ensure(resumed);
     return resumed;
   };
 
@@ -94,8 +94,28 @@ export function createIoctlClient(port: IoctlPort, nodes: DeviceNodes): DmClient
     const request = { name, eventNr: UDEV_FLAGS, flags: deferred ? FLAG.deferredRemove : 0 };
     const answer = await call({ op, what: 'cannot remove the device' }, COMMAND.remove, request, 'change');
     const outcome = (codec.decodeFlags(answer) & FLAG.deferredRemove) === 0 ? 'removed' : 'deferred';
-    await nodes.forget(name);
+    nodes.forget(name);
     return outcome;
+  };
+
+  const message = async (name: DmName, text: string): Promise<string> => {
+    const doing = { op: `message ${JSON.stringify(text)}`, what: 'the target refuses' };
+    const request = { name, payload: codec.encodeMessage(text) };
+    const answer = await call(doing, COMMAND.message, request, 'change', ANSWER_BYTES);
+    const flags = codec.decodeFlags(answer);
+    // Kernel 6.1 answers success for a device without a live table, and does nothing; 7.2 answers EINVAL.
+    if ((flags & FLAG.activePresent) === 0) {
+      throw errnoError('EINVAL', { ...doing, what: 'the device has no live table', device: name });
+    }
+    if ((flags & FLAG.bufferFull) !== 0) {
+      // Asking again would carry the message out twice.
+      throw new DmthinError('internal', {
+        ...doing,
+        what: `the answer is longer than ${ANSWER_BYTES} bytes`,
+        device: name,
+      });
+    }
+    return codec.decodeText(answer);
   };
 
   /** Takes the half-made device away again. @returns what to throw. */
@@ -153,24 +173,11 @@ export function createIoctlClient(port: IoctlPort, nodes: DeviceNodes): DmClient
         await ask('status', COMMAND.tableStatus, { name, flags: noFlush ? FLAG.noFlush : 0 }),
       );
     },
-    async message(name, message) {
-      const doing = { op: `message ${JSON.stringify(message)}`, what: 'the target refuses' };
-      const request = { name, payload: codec.encodeMessage(message) };
-      const answer = await call(doing, COMMAND.message, request, 'change', ANSWER_BYTES);
-      const flags = codec.decodeFlags(answer);
-      // Kernel 6.1 answers success for a device without a live table, and does nothing; 7.2 answers EINVAL.
-      if ((flags & FLAG.activePresent) === 0) {
-        throw errnoError('EINVAL', { ...doing, what: 'the device has no live table', device: name });
-      }
-      if ((flags & FLAG.bufferFull) !== 0) {
-        // Asking again would carry the message out twice.
-        throw new DmthinError('internal', {
-          ...doing,
-          what: `the answer is longer than ${ANSWER_BYTES} bytes`,
-          device: name,
-        });
-      }
-      return codec.decodeText(answer);
+    message,
+    async messageUnlessPresent(name, text, other) {
+      if ((await info(other)) !== undefined) return false;
+      await message(name, text);
+      return true;
     },
     close: () => port.close(),
   };

@@ -2,7 +2,8 @@
  * The ioctl(2) calls themselves, through koffi.
  *
  * INVARIANTS
- * - Every call runs on a thread of libuv's pool, never on the event loop: suspend and remove can block for seconds.
+ * - Every call runs on a thread of libuv's pool, never on the event loop: suspend and remove can block for seconds. (The
+ *   blocking port is for a thread that has no event loop to keep free.)
  * - The kernel reads and writes the buffer while the call runs: `held` keeps it from the garbage collector until then.
  * - koffi sets errno for the duration of the callback only: it is read there and nowhere else.
  * - Calls under way never fill libuv's pool, which files, DNS and the store use too.
@@ -55,9 +56,7 @@ export async function openIoctlPort(path: string): Promise<IoctlPort> {
  * @param threads size of libuv's pool; the port uses half of it at most, but three threads at least.
  */
 export function createIoctlPort(koffi: Koffi, file: FileHandle, threads = poolThreads()): IoctlPort {
-  // The program itself has libc's symbols, whatever that libc is called here. Declared without its variadic part, which
-  // koffi cannot call asynchronously; a pointer argument is passed alike on x86-64 and arm64.
-  const ioctl: Ioctl = koffi.load(null).func('int ioctl(int fd, ulong request, void *argument)');
+  const ioctl = declareIoctl(koffi);
   const lanes = createLaneSet(Math.min(MAX_IN_FLIGHT, Math.floor(threads / 2)));
   const held = new Set<Buffer>();
   let closed = false;
@@ -85,6 +84,23 @@ export function createIoctlPort(koffi: Koffi, file: FileHandle, threads = poolTh
       await file.close();
     },
   };
+}
+
+/** A port whose calls block the thread that makes them. Does not take over the file. */
+export function createBlockingPort(koffi: Koffi, fd: number): IoctlPort {
+  const ioctl = declareIoctl(koffi);
+  return {
+    call: (command, buffer) => Promise.resolve(ioctl(fd, command, buffer) < 0 ? koffi.errno() : 0),
+    close: () => Promise.resolve(),
+  };
+}
+
+/**
+ * The program itself has libc's symbols, whatever that libc is called here. Declared without its variadic part, which
+ * koffi cannot call asynchronously; a pointer argument is passed alike on x86-64 and arm64.
+ */
+function declareIoctl(koffi: Koffi): Ioctl {
+  return koffi.load(null).func('int ioctl(int fd, ulong request, void *argument)');
 }
 
 function poolThreads(): number {

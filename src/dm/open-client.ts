@@ -10,6 +10,7 @@ import { parseVersions, type Version } from './dmsetup-output.ts';
 import { errnoError, errnoFromWords } from './errno.ts';
 import { createIoctlClient } from './ioctl-client.ts';
 import { createIoctlPort, loadKoffi } from './ioctl-port.ts';
+import { withSequences } from './sequences.ts';
 
 export interface OpenClientDeps {
   /** Runs dmsetup, for that transport only. */
@@ -17,6 +18,8 @@ export interface OpenClientDeps {
   /** Told when `auto` has to take the slow transport, and why. */
   readonly log?: Log;
   readonly paths?: NodePaths;
+  /** For a daemon, which creates many devices and waits for nothing else: sequences of ioctls get a thread. */
+  readonly sequences?: boolean;
 }
 
 const OP = 'open device-mapper';
@@ -32,7 +35,7 @@ const MIN_DMSETUP: Version = [1, 2, 110];
  */
 export async function openDmClient(
   transport: TransportName | 'auto',
-  { run, log = silentLog, paths = {} }: OpenClientDeps,
+  { run, log = silentLog, paths = {}, sequences = false }: OpenClientDeps,
 ): Promise<DmClient> {
   const nodes = createDeviceNodes(paths);
   if (transport === 'dmsetup') return openDmsetup(run, nodes);
@@ -46,7 +49,8 @@ export async function openDmClient(
   }
   const control = await openControl(paths.dev ?? '/dev');
   try {
-    return await checked(createIoctlClient(createIoctlPort(koffi, control), nodes));
+    const client = await checked(createIoctlClient(createIoctlPort(koffi, control), nodes));
+    return sequences ? withSequences(client, { controlFd: control.fd, paths }, log) : client;
   } catch (error) {
     await control.close();
     throw error;

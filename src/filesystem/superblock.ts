@@ -2,7 +2,9 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { DmthinError } from '../base/errors.ts';
+import { openDevice } from '../base/open-device.ts';
 
+const OP = 'read superblock';
 const HEAD_BYTES = 4096;
 const EXT_OFFSET = 1024;
 const EXT_MAGIC = 0xef53;
@@ -14,13 +16,13 @@ const MALLOC_ALIGNMENT = 16;
 /**
  * Inodes in use on the device at `path`, the filesystem's own reserved ones included. Of a mounted filesystem it is what
  * the last sync or freeze wrote down.
- * @throws internal when the device has no ext2, ext4 or xfs.
+ * @throws not_found when there is nothing at `path`; internal when the device has no ext2, ext4 or xfs.
  */
 export async function readUsedInodes(path: string): Promise<number> {
   const used = parseUsedInodes(await readHead(path));
   if (used !== undefined) return used;
   throw new DmthinError('internal', {
-    op: 'read superblock',
+    op: OP,
     what: 'the device holds no ext2, ext4 or xfs',
     device: path,
     nextStep: `see what it holds: blkid -p ${path}`,
@@ -28,7 +30,7 @@ export async function readUsedInodes(path: string): Promise<number> {
 }
 
 async function readHead(path: string): Promise<Buffer> {
-  await using device = await open(path, 'r');
+  await using device = await openDevice(OP, path, 'r');
   const head = Buffer.alloc(HEAD_BYTES);
   await device.read(head, 0, HEAD_BYTES, 0);
   // A mounted xfs writes its superblock past the block device's page cache, where what was read before stays. ext does not.
@@ -43,7 +45,7 @@ async function readHeadUncached(path: string): Promise<Buffer> {
     if (await readAligned(device, head)) return head;
   }
   throw new DmthinError('internal', {
-    op: 'read superblock',
+    op: OP,
     what: 'no direct read is possible',
     device: path,
   });

@@ -93,7 +93,8 @@ function createExecutors({ dm, blocks, poolName, storeId, busyTimeoutMs }: Apply
         );
       }
       if (info?.live === true) {
-        if (info.suspended) await dm.resume(step.name);
+        // Nothing to a device that lives, but for its entry in /dev/mapper.
+        await dm.resume(step.name);
         return;
       }
       if (info !== undefined) await dm.remove(step.name);
@@ -108,9 +109,8 @@ function createExecutors({ dm, blocks, poolName, storeId, busyTimeoutMs }: Apply
     },
     'create-snap': async (step) => {
       const message = `create_snap ${step.id} ${step.originId}`;
-      const origin = await dm.info(step.originName);
-      if (origin === undefined) await tell(message);
-      else await snapActive(step.originName, message);
+      if (await dm.messageUnlessPresent(poolName, message, step.originName)) return;
+      await snapActive(step.originName, message);
     },
     flush: async (step) => {
       const info = await dm.info(step.name);
@@ -121,6 +121,7 @@ function createExecutors({ dm, blocks, poolName, storeId, busyTimeoutMs }: Apply
           device: step.name,
         });
       }
+      if (info.suspended) await dm.resume(step.name);
       // suspend freezes a mounted filesystem, which puts its journal and caches in order; fsync empties the pool's.
       if (info.openCount > 0) {
         try {

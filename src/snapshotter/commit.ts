@@ -11,7 +11,7 @@ import { snapshotDeviceName } from '../pool/names.ts';
 import { keyLock } from '../pool/locks.ts';
 import type { Context } from './context.ts';
 import { quote, requireActive, requireFreeKey, requireVisible, toInfo } from './lookup.ts';
-import { ensureActivated } from './activate.ts';
+import { withDevice } from './activate.ts';
 import type { Labels } from './snapshotter.ts';
 
 const op = 'Commit';
@@ -64,11 +64,11 @@ function requireCommittable({ store }: Context, { name, key, expectedParent }: C
 }
 
 async function flush(context: Context, record: ActiveRecord): Promise<DeviceTotals> {
-  const deviceName = snapshotDeviceName(context.pool.name, record.deviceId);
   try {
-    await ensureActivated(context, op, record);
-    await context.apply({ do: 'flush', name: deviceName });
-    return await context.readTotals(deviceName);
+    return await withDevice(context, op, record, async (name) => {
+      await context.apply({ do: 'flush', name });
+      return context.readTotals(name);
+    });
   } catch (error) {
     throw await context.pool.explain(error, op, 'change', 'internal');
   }

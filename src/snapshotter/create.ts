@@ -2,9 +2,10 @@
  * Prepare and View: a snapshot of the parent's device, or of the base device.
  *
  * INVARIANTS
- * - tx "intent" makes key, id and device id durable before the kernel hears of them; tx "active" comes before the reply.
- * - Any failure in between is undone: device deleted, record forgotten. What cannot be undone now becomes `removing`, so
- *   that the key is free again and the background worker finishes.
+ * - tx "intent" makes key, id and device id durable before the kernel hears of them; tx "active" comes before the reply,
+ *   and never before the pool has the device: recovery activates what is `active`, and undoes what is `creating`.
+ * - Any failure in between is undone: device deleted, record forgotten, in state `removing` if it was active by then. What
+ *   cannot be undone now becomes `removing`, so that the key is free again and the background worker finishes.
  * - A `creating` record counts as a child: its parent cannot be removed meanwhile.
  */
 import { DmthinError } from '../base/errors.ts';
@@ -88,10 +89,16 @@ async function createFrom(
       },
     });
     const name = snapshotDeviceName(pool.name, record.deviceId);
-    await apply(planActivate(name, record, looked.value.device));
-    if (sizeBytes > origin.sizeBytes) await context.growFilesystem(devicePath(name), record.fsType);
     const active = { ...record, state: 'active' } as const;
-    await store.transaction(`${request.op}: active`, (tx) => tx.updateSnapshot(active));
+    const activated = apply(planActivate(name, record, looked.value.device));
+    if (sizeBytes > origin.sizeBytes) {
+      await activated;
+      await context.growFilesystem(devicePath(name), record.fsType);
+    }
+    const recorded = store.transaction(`${request.op}: active`, (tx) => tx.updateSnapshot(active));
+    for (const outcome of await Promise.allSettled([activated, recorded])) {
+      if (outcome.status === 'rejected') throw outcome.reason;
+    }
     return [mountOf(pool.name, active)];
   } catch (error) {
     await undo(context, record);
@@ -149,6 +156,7 @@ function forget({ store }: Context, record: CreatingRecord): Promise<void> {
 async function undo(context: Context, record: CreatingRecord): Promise<void> {
   const { store, pool, apply, log } = context;
   try {
+    if (store.snapshot(record.id)?.state === 'active') await abandon(context, record);
     await applyAll(apply, planUndoCreate(snapshotDeviceName(pool.name, record.deviceId), record.deviceId));
     await forget(context, record);
   } catch (error) {
@@ -156,9 +164,13 @@ async function undo(context: Context, record: CreatingRecord): Promise<void> {
       { error, key: record.key, deviceId: record.deviceId },
       'undoing a failed creation is left to the background',
     );
-    await store.transaction('create: abandon', (tx) => tx.updateSnapshot(toRemoving(record)));
+    await abandon(context, record);
     context.removalPending();
   }
+}
+
+function abandon({ store }: Context, record: CreatingRecord): Promise<void> {
+  return store.transaction('create: abandon', (tx) => tx.updateSnapshot(toRemoving(record)));
 }
 
 /** Refusals of our own pass unchanged; whatever the kernel or a program said is told with the pool's state. */

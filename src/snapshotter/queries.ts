@@ -1,7 +1,6 @@
 /** Stat, List, Usage, Mounts and Update: what is answered from the store, and from one look at the kernel. */
-import { snapshotDeviceName } from '../pool/names.ts';
 import { isVisible, type DeviceTotals } from '../store/records.ts';
-import { ensureActivated } from './activate.ts';
+import { withDevice } from './activate.ts';
 import type { Context } from './context.ts';
 import { requireActive, requireVisible, toInfo } from './lookup.ts';
 import { mountOf } from './mounts.ts';
@@ -37,7 +36,8 @@ export async function mounts(context: Context, key: string): Promise<Mount[]> {
   const op = 'Mounts';
   const record = requireActive(op, requireVisible(op, context.store, key));
   try {
-    await ensureActivated(context, op, record);
+    // Nothing to a device that lives, but for its entry in /dev/mapper, which is there afterwards.
+    await withDevice(context, op, record, (name) => context.dm.resume(name));
   } catch (error) {
     throw await context.pool.explain(error, op, 'read', 'internal');
   }
@@ -49,11 +49,12 @@ export async function usage(context: Context, key: string): Promise<Usage> {
   const record = requireVisible(op, context.store, key);
   if (record.state === 'committed') return ownUsage(record.totals, record.origin);
   try {
-    await ensureActivated(context, op, record);
-    return ownUsage(
-      await context.readTotals(snapshotDeviceName(context.pool.name, record.deviceId)),
-      record.origin,
-    );
+    const totals = await withDevice(context, op, record, async (name) => {
+      // To read from a device that is suspended would take until somebody resumes it.
+      await context.dm.resume(name);
+      return context.readTotals(name);
+    });
+    return ownUsage(totals, record.origin);
   } catch (error) {
     throw await context.pool.explain(error, op, 'read', 'internal');
   }

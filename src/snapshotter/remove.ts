@@ -30,7 +30,10 @@ export async function removeSnapshot(
     const record = requireVisible(op, context.store, key);
     requireNoChildren(op, context.store, record);
     if (context.asyncRemove) await removeLater(context, record);
-    else await removeNow(context, record, signal);
+    else {
+      const gone = await context.locks.run(removalLock(record.id), () => removeNow(context, record, signal));
+      if (gone) void forgetSoon(context, record.id);
+    }
   });
 }
 
@@ -41,11 +44,15 @@ async function removeLater(context: Context, record: VisibleRecord): Promise<voi
   context.removalPending();
 }
 
+/**
+ * Under the lock of the removal, so that Cleanup does not take over half-way.
+ * @returns false when the removal is durable but the device is still to be deleted.
+ */
 async function removeNow(
   context: Context,
   record: VisibleRecord,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<boolean> {
   const name = snapshotDeviceName(context.pool.name, record.deviceId);
   const { device } = await context.pool.look(op, 'change');
   try {
@@ -70,13 +77,32 @@ async function removeNow(
         'the removal is durable but not finished; left to the background',
       );
       context.removalPending();
-      return;
+      return false;
     }
     await context.store.transaction('Remove: take back', (tx) => tx.updateSnapshot(record));
     await reactivate(context, record, device);
     throw await context.pool.explain(error, op, 'change', 'failed_precondition');
   }
-  await context.store.transaction('Remove: forget', (tx) => tx.forgetSnapshot(record.id));
+  return true;
+}
+
+function forget({ store }: Context, id: VisibleRecord['id']): Promise<void> {
+  return store.transaction('Remove: forget', (tx) => {
+    if (tx.snapshot(id) !== undefined) tx.forgetSnapshot(id);
+  });
+}
+
+/**
+ * The caller does not wait for it: a record that is `removing` without a device is forgotten by the background worker, by
+ * Cleanup or by recovery, whoever comes first.
+ */
+async function forgetSoon(context: Context, id: VisibleRecord['id']): Promise<void> {
+  try {
+    await forget(context, id);
+  } catch (error) {
+    context.log.warn({ error, snapshotId: id }, 'a removed snapshot could not be forgotten yet');
+    context.removalPending();
+  }
 }
 
 function markRemoving({ store }: Context, record: VisibleRecord): Promise<void> {
@@ -129,7 +155,7 @@ export async function finishRemoval(context: Context, id: RemovingRecord['id']):
     await apply({ do: 'deactivate', name, deferred: false });
     if (discardBlocks) await discardIfThere(context, record, device);
     await apply({ do: 'delete', id: record.deviceId });
-    await store.transaction('Cleanup: forget', (tx) => tx.forgetSnapshot(id));
+    await forget(context, id);
   });
 }
 

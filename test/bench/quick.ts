@@ -7,7 +7,7 @@ function summarize(name: string, times: number[]): void {
   const sorted = times.toSorted((a, b) => a - b);
   const at = (share: number): string => (sorted[Math.floor(share * (sorted.length - 1))] ?? NaN).toFixed(2);
   console.log(
-    `${name.padEnd(28)} p50 ${at(0.5).padStart(8)} ms   p95 ${at(0.95).padStart(8)} ms   n ${sorted.length}`,
+    `${name.padEnd(28)} p10 ${at(0.1).padStart(8)} p25 ${at(0.25).padStart(8)} p50 ${at(0.5).padStart(8)} ms   p95 ${at(0.95).padStart(8)} ms   n ${sorted.length}`,
   );
 }
 
@@ -30,6 +30,10 @@ await using serving = await node.serve();
 const { client } = serving;
 await client.prepare('l', '');
 await client.commit('layer', 'l');
+for (let i = 0; i < 2 * N; i += 1) {
+  await client.prepare(`warm${i}`, 'layer');
+  await client.remove(`warm${i}`);
+}
 await measure('prepare with parent', N, (i) => client.prepare(`p${i}`, 'layer'));
 await measure('prepare without parent', N, (i) => client.prepare(`q${i}`, ''));
 await measure('view', N, (i) => client.view(`v${i}`, 'layer'));

@@ -64,6 +64,23 @@ export function describePools(open: () => DmHarness): void {
       await rejects(dm.message(pool, 'no_such_message'), 'invalid_argument', 'EINVAL', pool);
     });
 
+    it('sends a message only while another device is absent', async () => {
+      const { name: pool } = await makePool(harness);
+      await dm.message(pool, 'create_thin 1');
+      const origin = nameOf('thin');
+      assert.equal(await dm.messageUnlessPresent(pool, 'create_snap 2 1', origin), true);
+      await rejects(
+        dm.messageUnlessPresent(pool, 'create_snap 2 1', origin),
+        'already_exists',
+        'EEXIST',
+        pool,
+      );
+      await activateThin(dm, pool, 'thin', 1);
+      assert.equal(await dm.messageUnlessPresent(pool, 'create_snap 3 1', origin), false);
+      await dm.remove(origin);
+      assert.equal(await dm.messageUnlessPresent(pool, 'create_snap 3 1', origin), true);
+    });
+
     it('refuses to delete an active thin, and the pool itself while a thin uses it', async () => {
       const { name: pool } = await makePool(harness);
       await dm.message(pool, 'create_thin 1');

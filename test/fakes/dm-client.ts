@@ -76,6 +76,11 @@ export function createFakeDmClient(kernel: FakeKernel, hooks: FakeHooks = {}): D
       return present(kernel, name);
     });
 
+  const info = (name: DmName): Promise<DmInfo | undefined> => step('info', name, () => kernel.info(name));
+
+  const message = (name: DmName, text: string): Promise<string> =>
+    step('message', name, () => kernel.message(name, text), text);
+
   return {
     transport: 'fake',
     version: () => step('version', undefined, () => [4, 47, 0] as const),
@@ -85,7 +90,7 @@ export function createFakeDmClient(kernel: FakeKernel, hooks: FakeHooks = {}): D
       step('list', undefined, () =>
         [...kernel.devices.values()].map(({ name, minor }) => ({ name, major: FAKE_MAJOR, minor })),
       ),
-    info: (name) => step('info', name, () => kernel.info(name)),
+    info,
     async create(name, { uuid, table, readOnly = false }) {
       await step('create', name, () => kernel.createDevice(name, uuid));
       try {
@@ -103,7 +108,12 @@ export function createFakeDmClient(kernel: FakeKernel, hooks: FakeHooks = {}): D
     remove: (name, options) => step('remove', name, () => kernel.remove(name, options?.deferred ?? false)),
     table: (name) => step('table', name, () => kernel.table(name)),
     status: (name) => step('status', name, () => kernel.status(name)),
-    message: (name, message) => step('message', name, () => kernel.message(name, message), message),
+    message,
+    async messageUnlessPresent(name, text, other) {
+      if ((await info(other)) !== undefined) return false;
+      await message(name, text);
+      return true;
+    },
     close: () => Promise.resolve(),
   };
 }

@@ -10,18 +10,19 @@ const METADATA_BYTES = 4 * 1024 ** 2;
 const DATA_BYTES = 64 * 1024 ** 2;
 
 const TRANSPORTS = [
-  ['ioctl', { devices: 120, callers: 32 }],
+  ['ioctl', { transport: 'ioctl' }, { devices: 120, callers: 32 }],
+  ['ioctl, sequences on a thread,', { transport: 'ioctl', sequences: true }, { devices: 120, callers: 32 }],
   // A process for every call.
-  ['dmsetup', { devices: 10, callers: 4 }],
+  ['dmsetup', { transport: 'dmsetup' }, { devices: 10, callers: 4 }],
 ] as const;
 
-for (const [transport, many] of TRANSPORTS) {
-  describeDmClient(`the ${transport} transport keeps the contract`, async () => {
+for (const [title, { transport, ...options }, many] of TRANSPORTS) {
+  describeDmClient(`the ${title} transport keeps the contract`, async () => {
     const loops = await createLoopDevices();
     const metadataDevice = await loops.attach(METADATA_BYTES);
     const dataDevice = await loops.attach(DATA_BYTES);
     return {
-      client: await openDmClient(transport, { run: runProcess }),
+      client: await openDmClient(transport, { run: runProcess, ...options }),
       many,
       async freshPoolDevices() {
         await using file = await open(metadataDevice, 'r+');

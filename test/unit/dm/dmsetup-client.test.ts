@@ -42,9 +42,9 @@ function scripted(answers: Readonly<Record<string, ProcessResult>>, udevRuns = f
   };
   const nodes = {
     ...createDeviceNodes(),
-    udevRuns: () => Promise.resolve(udevRuns),
-    ensure: () => Promise.resolve(),
-    forget: () => Promise.resolve(),
+    udevRuns: () => udevRuns,
+    ensure: () => undefined,
+    forget: () => undefined,
   };
   return { client: createDmsetupClient(run, nodes), runs };
 }

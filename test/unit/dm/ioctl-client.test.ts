@@ -45,8 +45,8 @@ function scripted(
   };
   const none: DeviceNodes = {
     ...createDeviceNodes(),
-    ensure: () => Promise.resolve(),
-    forget: () => Promise.resolve(),
+    ensure: () => undefined,
+    forget: () => undefined,
     ...nodes,
   };
   return { client: createIoctlClient(port, none), calls };
@@ -146,7 +146,9 @@ describe('the ioctl client', () => {
       await assert.rejects(client.create(NAME, OPTIONS), /ENOMEM/);
       assert.deepEqual(commandsOf(calls), commands);
     }
-    const noNode = () => Promise.reject(new DmthinError('unsupported', { op: 'node', what: 'no devtmpfs' }));
+    const noNode = () => {
+      throw new DmthinError('unsupported', { op: 'node', what: 'no devtmpfs' });
+    };
     const { client, calls } = scripted(() => undefined, { ensure: noNode });
     await assert.rejects(client.create(NAME, OPTIONS), (error) => hasCode(error, 'unsupported'));
     assert.deepEqual(commandsOf(calls), ['create', 'load', 'suspend', 'remove']);
@@ -175,7 +177,6 @@ describe('the ioctl client', () => {
     const forgotten: string[] = [];
     const forget: DeviceNodes['forget'] = (name) => {
       forgotten.push(name);
-      return Promise.resolve();
     };
     const busy = scripted(() => 'EBUSY', { forget });
     await assert.rejects(busy.client.remove(NAME), (error) => hasCode(error, 'busy'));

@@ -192,6 +192,8 @@ test('discard_blocks discards after the durable mark, under a name of its own', 
   await snapshotter.prepare('a', '', {});
   points.length = 0;
   await snapshotter.remove('a');
+  // The reply does not wait for it.
+  while (!points.includes('after Remove: forget')) await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(
     points.filter((point) => point.startsWith('after')),
     [
