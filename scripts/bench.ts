@@ -19,7 +19,7 @@ import { errorWords } from './words.ts';
 
 const USAGE = 'usage: npm run bench [-- [--quick] [--json FILE] [--chart FILE] [--host]]';
 const GUEST_LIMIT_S = '1500';
-const PARTS: readonly Part[] = ['timing', 'async-remove', 'counting'];
+const PARTS: readonly Part[] = ['timing', 'async-remove', 'counting', 'growth'];
 
 interface Options {
   readonly quick: boolean;
@@ -72,12 +72,14 @@ async function main(options: Options): Promise<void> {
   const versions = { dmthin: version, containerd: first.containerd, node: process.version };
   console.log(`\n${machine}; kernel ${first.kernel}; ${describe(versions)}\n`);
   console.log(formatTable(rows));
+  const growth = results.flatMap((result) => result.growth ?? []);
+  for (const { what, at, value, unit } of growth) console.log(`${what} ${at}: ${value.toFixed(1)} ${unit}`);
   for (const [name, facts] of Object.entries(first.daemons ?? {})) {
     console.log(
       `${name}: ${facts.cpuSeconds.toFixed(1)} s of processor, at most ${facts.peakRssMiB} MiB resident`,
     );
   }
-  const report = { machine, kernel: first.kernel, versions, daemons: first.daemons, rows };
+  const report = { machine, kernel: first.kernel, versions, daemons: first.daemons, rows, growth };
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
   if (options.chart !== undefined) {
     const caption = `p50, one caller, kernel ${first.kernel.split('-')[0] ?? ''} guest, containerd ${first.containerd}`;

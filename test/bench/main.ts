@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { run } from '../e2e/harness/run.ts';
 import { countOperations, type CountedRow } from './counts.ts';
+import { type GrowthFigure, type GrowthSize, measureGrowth } from './growth.ts';
 import { pullDebian, rootFilesystems, stackLayers } from './images.ts';
 import { type Part, type PartResult, RESULT_MARK } from './result.ts';
 import { createRecorder, type Recorder } from './rows.ts';
@@ -114,6 +115,23 @@ async function counting(directory: string): Promise<PartResult> {
   return { series: [], counts };
 }
 
+const GROWTH: GrowthSize = {
+  snapshots: [100, 1000, 10_000],
+  chains: [1, 16, 128],
+  callers: [1, 8, 32, 128],
+  calls: 30,
+};
+const QUICK_GROWTH: GrowthSize = { snapshots: [50, 200], chains: [1, 16], callers: [1, 32], calls: 10 };
+
+async function growing(growthSize: GrowthSize): Promise<PartResult> {
+  const growth: GrowthFigure[] = [];
+  await measureGrowth(growthSize, (figure) => {
+    growth.push(figure);
+    say(`${figure.what} ${figure.at}: ${figure.value.toFixed(1)} ${figure.unit}`);
+  });
+  return { series: [], growth };
+}
+
 async function processFacts(pid: number | undefined): Promise<{ cpuSeconds: number; peakRssMiB: number }> {
   const stat = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
@@ -136,6 +154,7 @@ const PARTS: Readonly<Record<Part, (directory: string) => Promise<PartResult>>> 
   timing: (directory) => timing(directory, size),
   'async-remove': (directory) => asyncRemove(directory, size),
   counting,
+  growth: () => growing(values.quick ? QUICK_GROWTH : GROWTH),
 };
 const part = Object.entries(PARTS).find(([name]) => name === values.part)?.[1];
 if (part === undefined) throw new Error(`--part is one of ${Object.keys(PARTS).join(', ')}`);

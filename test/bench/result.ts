@@ -1,8 +1,9 @@
 /** What a part of the benchmark tells the script that started it. */
 import type { CountedRow } from './counts.ts';
+import type { GrowthFigure } from './growth.ts';
 import type { Series } from './rows.ts';
 
-export type Part = 'timing' | 'async-remove' | 'counting';
+export type Part = 'timing' | 'async-remove' | 'counting' | 'growth';
 
 export interface DaemonFacts {
   readonly cpuSeconds: number;
@@ -12,6 +13,7 @@ export interface DaemonFacts {
 export interface PartResult {
   readonly series: readonly Series[];
   readonly counts?: readonly CountedRow[];
+  readonly growth?: readonly GrowthFigure[];
   readonly daemons?: { readonly containerd: DaemonFacts; readonly dmthin: DaemonFacts };
 }
 
