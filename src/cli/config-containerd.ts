@@ -1,14 +1,14 @@
 /** `dmthin config containerd`: what to paste into containerd's configuration. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { hasCode } from '../base/errors.ts';
 import { DEFAULT_ADDRESS, DEFAULT_ROOT_PATH } from '../daemon/config.ts';
+import { readInstalledVersion } from '../containerd/installed.ts';
+import { containerdSnippet } from '../containerd/snippet.ts';
 import {
   BUILT_IN_SNAPSHOTTERS,
-  containerdSnippet,
   type ContainerdVersion,
   formatContainerdVersion,
   parseContainerdVersion,
-} from './containerd-snippet.ts';
+} from '../containerd/version.ts';
 import type { CliDeps } from './deps.ts';
 import { printJson } from './terminal.ts';
 
@@ -61,7 +61,7 @@ function readName(name: string): string {
 }
 
 async function printSnippet(options: ContainerdOptions, deps: CliDeps): Promise<void> {
-  const version = options.containerdVersion ?? (await installedVersion(deps));
+  const version = options.containerdVersion ?? (await readInstalledVersion(deps.run));
   const { configVersion, toml } = containerdSnippet({ ...options, version });
   if (options.json === true) {
     printJson(deps.terminal, {
@@ -78,15 +78,4 @@ async function printSnippet(options: ContainerdOptions, deps: CliDeps): Promise<
   deps.terminal.out(
     `${made.trimEnd()} Merge into /etc/containerd/config.toml, then: systemctl restart containerd\n${toml.trimEnd()}`,
   );
-}
-
-/** @returns undefined when containerd is not installed or says no version. */
-async function installedVersion(deps: CliDeps): Promise<ContainerdVersion | undefined> {
-  try {
-    const { stdout } = await deps.run('containerd', ['--version']);
-    return parseContainerdVersion(stdout);
-  } catch (error) {
-    if (hasCode(error, 'unsupported')) return undefined;
-    throw error;
-  }
 }

@@ -21,6 +21,8 @@ export interface SnapshotClient {
   /** @param filters containerd's filter syntax; any of them may match; none: every snapshot. */
   list(filters?: readonly string[]): AsyncIterable<readonly SnapshotInfo[]>;
   usage(key: string): Promise<Usage>;
+  /** Whether calls that need the pool get through now. */
+  isServing(): Promise<boolean>;
   close(): void;
 }
 

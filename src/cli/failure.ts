@@ -56,6 +56,17 @@ export class ConfigProblemsError extends Error {
   }
 }
 
+/** The command has printed what it found, and that is a failure. */
+export class ReportedFailure extends Error {
+  override readonly name = 'ReportedFailure';
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super(`ended with ${exitCode}`);
+    this.exitCode = exitCode;
+  }
+}
+
 export interface Failure {
   readonly exitCode: number;
   readonly message: string;

@@ -2,7 +2,8 @@
 import { Command, CommanderError } from 'commander';
 import { addConfigCommands } from './config.ts';
 import type { CliDeps } from './deps.ts';
-import { EXIT_CODE_MEANINGS, EXIT_CODES, printFailure, toFailure } from './failure.ts';
+import { addDoctorCommand } from './doctor.ts';
+import { EXIT_CODE_MEANINGS, EXIT_CODES, printFailure, ReportedFailure, toFailure } from './failure.ts';
 import { addPoolCommands } from './pool.ts';
 import { addServeCommand } from './serve.ts';
 import { addSnapshotsCommands } from './snapshots.ts';
@@ -16,6 +17,7 @@ export function buildProgram(deps: CliDeps): Command {
   addPoolCommands(program, deps);
   addConfigCommands(program, deps);
   addSnapshotsCommands(program, deps);
+  addDoctorCommand(program, deps);
   for (const command of walk(program))
     command.helpCommand(false).helpOption('-h, --help', 'explain this command');
   return program;
@@ -54,6 +56,7 @@ export async function runCli(args: readonly string[], deps: CliDeps): Promise<nu
   } catch (error) {
     if (error instanceof CommanderError && isHelp(error))
       return error.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
+    if (error instanceof ReportedFailure) return error.exitCode;
     const failure = toFailure(error, usageHint);
     printFailure(failure, deps.terminal, args.includes('--json'));
     return failure.exitCode;

@@ -12,6 +12,7 @@ import { openDmClient } from '../dm/open-client.ts';
 import { formatBase } from '../filesystem/format-base.ts';
 import { growFilesystem } from '../filesystem/grow.ts';
 import { readUsedInodes } from '../filesystem/superblock.ts';
+import { createHealthService } from '../grpc/health.ts';
 import { startServer } from '../grpc/server.ts';
 import { createSnapshotsService } from '../grpc/service.ts';
 import { DEFAULT_FLOORS } from '../pool/health.ts';
@@ -82,7 +83,10 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   stack.defer(() => core.removals.stop());
   await core.gate.check();
   stack.defer(repeat(POOL_CHECK_MS, () => core.gate.check()));
-  const service = createSnapshotsService(core.snapshotter);
+  const service = [
+    ...createSnapshotsService(core.snapshotter),
+    ...createHealthService(() => core.gate.state === 'open'),
+  ];
   const server = await startServer({ address: config.address, service, log });
   stack.defer(() => server.drain(DRAIN_MS));
   log.info(

@@ -5,6 +5,7 @@ import { parseAddress, probeSocket } from './address.ts';
 import { openChannel } from './channel.ts';
 import { infoFromWire } from './convert.ts';
 import { type Info, Snapshots } from './gen/containerd/services/snapshots/v1/snapshots_pb.ts';
+import { Health, HealthCheckResponse_ServingStatus } from './gen/grpc/health/v1/health_pb.ts';
 
 export interface ClientOptions {
   /** For each call, default 60 000; a List counts from its start to its end. */
@@ -30,6 +31,8 @@ export interface SnapshotsClient {
   list(filters?: readonly string[]): AsyncIterable<SnapshotInfo[]>;
   usage(key: string): Promise<Usage>;
   cleanup(): Promise<void>;
+  /** Whether calls that need the pool get through now. */
+  isServing(): Promise<boolean>;
   close(): void;
 }
 
@@ -93,6 +96,10 @@ function createClient(path: string, options: ClientOptions): SnapshotsClient {
     },
     cleanup: async () => {
       await channel.unary(method.cleanup, { snapshotter });
+    },
+    isServing: async () => {
+      const { status } = await channel.unary(Health.method.check, { service: Snapshots.typeName });
+      return status === HealthCheckResponse_ServingStatus.SERVING;
     },
     close: () => channel.close(),
   };

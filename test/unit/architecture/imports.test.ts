@@ -17,7 +17,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   snapshotter: ['base', 'dm', 'filesystem', 'store', 'pool'],
   grpc: ['base', 'snapshotter'],
   daemon: ['base', 'dm', 'filesystem', 'store', 'pool', 'snapshotter', 'grpc'],
-  cli: ['base', 'dm', 'filesystem', 'store', 'pool', 'snapshotter', 'grpc', 'daemon'],
+  containerd: ['base'],
+  doctor: ['base', 'dm', 'filesystem', 'store', 'pool', 'containerd', 'daemon'],
+  cli: ['base', 'dm', 'filesystem', 'store', 'pool', 'snapshotter', 'grpc', 'daemon', 'containerd', 'doctor'],
 };
 
 const IMPORT = /(?:from|import\()\s*'(\.[^']+)'/g;

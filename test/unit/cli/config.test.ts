@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { parse } from 'smol-toml';
 import { DmthinError } from '../../../src/base/errors.ts';
 import type { RunProcess } from '../../../src/base/process.ts';
-import { BUILT_IN_SNAPSHOTTERS } from '../../../src/cli/containerd-snippet.ts';
+import { BUILT_IN_SNAPSHOTTERS } from '../../../src/containerd/version.ts';
 import { createCli } from './harness.ts';
 
 /** As plain objects: the parser's have no prototype. */
@@ -90,17 +90,18 @@ describe('config containerd', () => {
     }
   });
 
-  it('for 2.x uses version 3, and from 2.1 on the transfer service', async () => {
-    const two = {
-      version: 3,
-      proxy_plugins: { dmthin: { ...plugin, exports: { root: '/var/lib/dmthin' } } },
-      plugins: { 'io.containerd.cri.v1.images': { snapshotter: 'dmthin' } },
-    };
-    assert.deepEqual(await snippet('2.0.5'), two);
-    const unpack = { unpack_config: [{ platform: 'linux', snapshotter: 'dmthin' }] };
-    for (const version of ['2.1', '2.2.1', '3.0']) {
-      const plugins = { ...two.plugins, 'io.containerd.transfer.v1.local': unpack };
-      assert.deepEqual(await snippet(version), { ...two, plugins });
+  const three = (name: string) => ({
+    'io.containerd.cri.v1.images': { snapshotter: name },
+    'io.containerd.transfer.v1.local': { unpack_config: [{ platform: 'linux', snapshotter: name }] },
+  });
+
+  it('for 2.x uses version 3 and the transfer service', async () => {
+    for (const version of ['2.0.5', '2.1', '2.2.1', '3.0']) {
+      assert.deepEqual(await snippet(version), {
+        version: 3,
+        proxy_plugins: { dmthin: { ...plugin, exports: { root: '/var/lib/dmthin' } } },
+        plugins: three('dmthin'),
+      });
     }
   });
 
@@ -110,7 +111,7 @@ describe('config containerd', () => {
       proxy_plugins: {
         thin: { type: 'snapshot', address: '/run/thin.sock', exports: { root: '/var/lib/dmthin' } },
       },
-      plugins: { 'io.containerd.cri.v1.images': { snapshotter: 'thin' } },
+      plugins: three('thin'),
     });
   });
 

@@ -3,11 +3,7 @@
  * Source: containerd's docs/PLUGINS.md, docs/snapshotters and docs/cri/config.md of 1.6, 1.7, 2.0 and 2.1.
  */
 
-export interface ContainerdVersion {
-  readonly major: number;
-  readonly minor: number;
-  readonly patch: number;
-}
+import { atLeast, type ContainerdVersion } from './version.ts';
 
 export interface SnippetOptions {
   /** undefined: no containerd is known. */
@@ -22,28 +18,6 @@ export interface Snippet {
   /** containerd's `version` key: the format of its configuration file. */
   readonly configVersion: 2 | 3;
   readonly toml: string;
-}
-
-/** Snapshotters compiled into containerd: a proxy plugin of the same name ends its start with "id already registered". */
-export const BUILT_IN_SNAPSHOTTERS: readonly string[] = [
-  'devmapper',
-  'overlayfs',
-  'native',
-  'btrfs',
-  'zfs',
-  'blockfile',
-  'erofs',
-];
-
-/** @returns undefined when the text has no version in it. Accepts `1.7.2`, `v2.1`, and what `containerd --version` prints. */
-export function parseContainerdVersion(text: string): ContainerdVersion | undefined {
-  const match = /(?:^|\s)v?(\d+)\.(\d+)(?:\.(\d+))?/.exec(text);
-  if (match === null) return undefined;
-  return { major: Number(match[1]), minor: Number(match[2]), patch: Number(match[3] ?? 0) };
-}
-
-export function formatContainerdVersion({ major, minor, patch }: ContainerdVersion): string {
-  return `${major}.${minor}.${patch}`;
 }
 
 /** A configuration of format 2 is read by 1.6 and 1.7, and 2.x migrates it: so it is what an unknown version gets. */
@@ -69,22 +43,19 @@ ${perRuntime}  snapshotter = ${JSON.stringify(name)}
 }
 
 function versionThree(options: SnippetOptions): string {
-  const { name, version } = options;
-  const transfer =
-    version !== undefined && isAtLeast(version, 2, 1, 0)
-      ? `
-# Image pulls go through the transfer service. This list replaces containerd's default one.
-[[plugins.'io.containerd.transfer.v1.local'.unpack_config]]
-  platform = 'linux'
-  snapshotter = '${name}'
-`
-      : '';
+  const { name } = options;
   return `version = 3
 
 ${proxyPlugin(options)}
 [plugins.'io.containerd.cri.v1.images']
   snapshotter = '${name}'
-${transfer}`;
+
+# Pulls go through the transfer service: those of ctr from 2.0 on, those of CRI from 2.1 on. This list replaces
+# containerd's default one: other snapshotters that are used need an entry too.
+[[plugins.'io.containerd.transfer.v1.local'.unpack_config]]
+  platform = 'linux'
+  snapshotter = '${name}'
+`;
 }
 
 function proxyPlugin({ name, address, root, version }: SnippetOptions): string {
@@ -101,12 +72,7 @@ ${exports}`;
 }
 
 /** The CRI plugin takes the filesystem to watch for image space from `exports.root`. */
-function knowsExports(version: ContainerdVersion): boolean {
+export function knowsExports(version: ContainerdVersion): boolean {
   if (version.major >= 2) return true;
-  return version.minor >= 7 ? isAtLeast(version, 1, 7, 16) : isAtLeast(version, 1, 6, 32);
-}
-
-function isAtLeast(version: ContainerdVersion, major: number, minor: number, patch: number): boolean {
-  const difference = version.major - major || version.minor - minor || version.patch - patch;
-  return difference >= 0;
+  return version.minor >= 7 ? atLeast(version, 1, 7, 16) : atLeast(version, 1, 6, 32);
 }

@@ -1,0 +1,103 @@
+/** Judgements about the pool. Pure. */
+import { formatSize } from '../base/units.ts';
+import { DEFAULT_FLOORS } from '../pool/health.ts';
+import type { Space } from '../pool/provision-status.ts';
+import type { Facts } from './facts.ts';
+import { failed, type Finding, ok, problem, unseen, warning } from './finding.ts';
+
+const REPAIR =
+  'stop dmthin and containerd, then see "Troubleshoot" in docs/operations.md: thin_check, thin_repair';
+
+export function judgePool({ pool }: Facts): Finding {
+  if (pool.kind === 'unseen') return unseen(pool.why);
+  if (pool.kind === 'failed') return failed(pool.error, 'dmthin pool create NAME makes or assembles it');
+  const { name, mode, suspended, figures, activeThins, raw } = pool.value;
+  if (mode === 'fail' || mode === 'error') return problem(`${name} has failed: ${raw}`, REPAIR);
+  if (figures?.needsCheck === true) return problem(`${name} needs a check: ${raw}`, REPAIR);
+  if (mode === 'ro') {
+    return problem(
+      `${name} is read-only: ${raw}`,
+      `dmesg has the reason; when its metadata is full or damaged: ${REPAIR}`,
+    );
+  }
+  if (mode === 'out_of_data_space') {
+    return problem(`${name} is out of data space: ${raw}`, 'remove images and containers, or grow the pool');
+  }
+  if (suspended) {
+    return problem(
+      `${name} is suspended: every write waits`,
+      `dmsetup resume ${name}, unless somebody is at work on it`,
+    );
+  }
+  return ok(`${name} is read-write, ${activeThins.length} devices active`);
+}
+
+/** A mapping takes about this much in the metadata: docs/decisions/0005-pool-geometry.md. */
+const METADATA_BYTES_PER_BLOCK = 48;
+
+export function judgeGeometry({ pool, config }: Facts): Finding {
+  if (pool.kind !== 'known' || pool.value.figures === undefined) return unseen('the pool tells no figures');
+  const { figures, blockBytes, features, backing, name } = pool.value;
+  const { data, metadata } = figures;
+  const wanted = (data.totalBytes / blockBytes) * METADATA_BYTES_PER_BLOCK;
+  if (metadata.totalBytes < wanted) {
+    return warning(
+      `${formatSize(metadata.totalBytes)} of metadata cannot map ${formatSize(data.totalBytes)} of data in blocks of ${formatSize(blockBytes)}, which take about ${formatSize(wanted)}: metadata runs full first, and that needs a repair`,
+      'grow the metadata device',
+    );
+  }
+  const discards = config.ok && config.config.discardBlocks;
+  if (discards && features.includes('ignore_discard')) {
+    return warning(
+      'discard_blocks = true, and the pool has the feature ignore_discard: nothing is discarded',
+      `make ${name} again without ignore_discard, or set discard_blocks = false`,
+    );
+  }
+  if (discards && features.includes('no_discard_passdown') && backing.data.file !== undefined) {
+    return warning(
+      `discard_blocks = true, and the pool has the feature no_discard_passdown: ${backing.data.file} never shrinks`,
+      `make ${name} again without no_discard_passdown`,
+    );
+  }
+  return ok(`blocks of ${formatSize(blockBytes)}, ${formatSize(metadata.totalBytes)} of metadata`);
+}
+
+/** Below these shares somebody should act; below DEFAULT_FLOORS dmthin makes nothing new. */
+const WARN_PERCENT = { data: 10, metadata: 15 } as const;
+
+export function judgeDataSpace({ pool }: Facts): Finding {
+  return judgeSpace(pool, 'data', DEFAULT_FLOORS.dataPercent);
+}
+
+export function judgeMetadataSpace({ pool }: Facts): Finding {
+  return judgeSpace(pool, 'metadata', DEFAULT_FLOORS.metadataPercent);
+}
+
+function judgeSpace(pool: Facts['pool'], kind: 'data' | 'metadata', floorPercent: number): Finding {
+  if (pool.kind !== 'known' || pool.value.figures === undefined) return unseen('the pool tells no figures');
+  const space = pool.value.figures[kind];
+  const percent = freePercent(space);
+  const what = `${percent.toFixed(1)} % free of ${formatSize(space.totalBytes)}`;
+  const remedy = 'remove images and containers, or grow the pool (dmthin pool extend, or your own way)';
+  if (percent < floorPercent) return problem(`${what}: new snapshots are refused`, remedy);
+  const isLow = kind === 'data' && space.totalBytes - space.usedBytes < pool.value.lowWaterBytes;
+  return percent < WARN_PERCENT[kind] || isLow ? warning(what, remedy) : ok(what);
+}
+
+function freePercent({ usedBytes, totalBytes }: Space): number {
+  return totalBytes === 0 ? 0 : ((totalBytes - usedBytes) / totalBytes) * 100;
+}
+
+export function judgeFileSpace({ pool, fileFreeBytes }: Facts): Finding {
+  if (pool.kind !== 'known') return unseen('the pool is not there');
+  if (fileFreeBytes.kind === 'unseen') return unseen(fileFreeBytes.why);
+  if (fileFreeBytes.kind === 'failed') return failed(fileFreeBytes.error, "look at the file's directory");
+  const { file, allocatedBytes } = pool.value.backing.data;
+  const free = fileFreeBytes.value;
+  if (file === undefined || free === undefined) return ok('the pool stands on disks');
+  const total = pool.value.figures?.data.totalBytes ?? 0;
+  const mayGrow = Math.max(0, total - (allocatedBytes ?? 0));
+  const what = `${file} may grow by ${formatSize(mayGrow)}, its filesystem has ${formatSize(free)} free`;
+  if (free >= mayGrow) return ok(what);
+  return warning(`${what}: when that is full, writes fail`, 'free space there, or move the pool to a disk');
+}
