@@ -1,9 +1,9 @@
 /** `dmthin config`: print and check configurations. */
 import type { Command } from 'commander';
-import type { Config } from '../daemon/config.ts';
+import type { Config, PoolSettings } from '../daemon/config.ts';
 import { CONFIG_KEYS, defaultConfigText, type KeyExplanation } from '../daemon/read-config-keys.ts';
 import { loadConfig } from '../daemon/read-config.ts';
-import { formatSize } from '../base/units.ts';
+import { formatSize, sectorsToBytes } from '../base/units.ts';
 import { addConfigContainerdCommand } from './config-containerd.ts';
 import type { CliDeps } from './deps.ts';
 import { ConfigProblemsError } from './failure.ts';
@@ -73,5 +73,16 @@ function toSettings(config: Config) {
     address: config.address,
     transport: config.transport,
     log_level: config.logLevel,
+    pool: poolSettings(config.pool),
+  };
+}
+
+function poolSettings({ backing, blockSectors }: PoolSettings) {
+  return {
+    ...(backing?.kind === 'loop'
+      ? { loop_dir: backing.directory, data_size: backing.dataBytes, metadata_size: backing.metadataBytes }
+      : {}),
+    ...(backing?.kind === 'devices' ? { data_device: backing.data, metadata_device: backing.metadata } : {}),
+    ...(blockSectors === undefined ? {} : { block_size: sectorsToBytes(blockSectors) }),
   };
 }

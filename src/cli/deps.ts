@@ -5,6 +5,7 @@ import type { DmName } from '../base/units.ts';
 import type { Config } from '../daemon/config.ts';
 import type { DmClient } from '../dm/client.ts';
 import type { BlockDevices } from '../pool/block-devices.ts';
+import type { FindDeviceUsers } from '../pool/device-users.ts';
 import type { SnapshotInfo, Usage } from '../snapshotter/snapshotter.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -46,6 +47,7 @@ export interface CliDeps {
   readonly isRoot: () => boolean;
   readonly openDm: (transport: Transport) => Promise<DmClient>;
   readonly blockDevices: BlockDevices;
+  readonly findDeviceUsers: FindDeviceUsers;
   /** @returns undefined when there is no store in `rootPath`. @throws locked while a daemon has it. */
   readonly countSnapshots: (rootPath: string, pool: DmName) => Promise<number | undefined>;
 }

@@ -1,23 +1,16 @@
 /** `dmthin pool create`. */
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { DmthinError } from '../base/errors.ts';
 import type { Bytes, DmName } from '../base/units.ts';
 import { DEFAULT_CONFIG_PATH } from '../daemon/config.ts';
 import { describeStep } from '../pool/provision-apply.ts';
-import type { PoolBacking } from '../pool/provision-facts.ts';
-import { checkBlockSize, checkMetadataSize } from '../pool/provision-geometry.ts';
+import { checkBlockSize } from '../pool/provision-geometry.ts';
 import { createPool, type ProvisionResult } from '../pool/provision.ts';
 import type { CliDeps, Transport } from './deps.ts';
+import { type BackingOptions, readBackingOptions } from './pool-backing.ts';
 import { readPoolName, readSize, transportOption, withDeviceMapper } from './pool-access.ts';
 import { painter, printJson } from './terminal.ts';
 
-interface CreateOptions {
-  readonly loopDir?: string;
-  readonly dataSize?: Bytes;
-  readonly metadataSize?: Bytes;
-  readonly dataDevice?: string;
-  readonly metadataDevice?: string;
+interface CreateOptions extends BackingOptions {
   readonly blockSize?: Bytes;
   readonly force?: boolean;
   readonly dryRun?: boolean;
@@ -50,7 +43,7 @@ export function addPoolCreateCommand(group: Command, deps: CliDeps): void {
 async function create(name: DmName, options: CreateOptions, deps: CliDeps): Promise<void> {
   const request = {
     name,
-    backing: backingOf(options),
+    backing: readBackingOptions('pool create', options),
     blockSectors: options.blockSize === undefined ? undefined : checkBlockSize(options.blockSize),
     force: options.force === true,
   };
@@ -69,33 +62,6 @@ async function create(name: DmName, options: CreateOptions, deps: CliDeps): Prom
     return;
   }
   print(name, result, dryRun, deps);
-}
-
-function backingOf(options: CreateOptions): PoolBacking {
-  const { loopDir, dataDevice, metadataDevice, dataSize, metadataSize } = options;
-  if (loopDir !== undefined && dataDevice === undefined && metadataDevice === undefined) {
-    return {
-      kind: 'loop',
-      directory: resolve(loopDir),
-      dataBytes: dataSize,
-      metadataBytes: metadataSize === undefined ? undefined : checkMetadataSize(metadataSize),
-    };
-  }
-  if (loopDir === undefined && dataDevice !== undefined && metadataDevice !== undefined) {
-    if (dataSize !== undefined || metadataSize !== undefined) {
-      throw usage('devices are taken whole: --data-size and --metadata-size go with --loop-dir');
-    }
-    return { kind: 'devices', data: resolve(dataDevice), metadata: resolve(metadataDevice) };
-  }
-  throw usage('give either --loop-dir, or both --data-device and --metadata-device');
-}
-
-function usage(what: string): DmthinError {
-  return new DmthinError('invalid_argument', {
-    op: 'pool create',
-    what,
-    nextStep: 'dmthin pool create --help',
-  });
 }
 
 function print(

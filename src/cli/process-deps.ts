@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { createLog } from '../base/log.ts';
 import { runProcess } from '../base/process.ts';
 import { createBlockDevices } from '../pool/block-devices.ts';
+import { createFindDeviceUsers } from '../pool/device-users.ts';
 import type { CliDeps } from './deps.ts';
 import { processTerminal } from './terminal.ts';
 
@@ -25,6 +26,7 @@ export function processDeps(): CliDeps {
     openDm: async (transport) =>
       (await import('../dm/open-client.ts')).openDmClient(transport, { run: runProcess }),
     blockDevices: createBlockDevices(runProcess),
+    findDeviceUsers: createFindDeviceUsers(),
     countSnapshots: async (rootPath, pool) =>
       (await import('../store/count.ts')).countSnapshotsOfPool(rootPath, pool),
   };

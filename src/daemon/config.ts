@@ -1,13 +1,22 @@
 /** The daemon's settings, decoded. How they are read from TOML: read-config.ts. */
 import type { LogLevel } from '../base/log.ts';
-import type { Bytes, DmName } from '../base/units.ts';
+import type { Bytes, DmName, Sectors } from '../base/units.ts';
 import type { TransportName } from '../dm/client.ts';
 import type { FsType } from '../filesystem/types.ts';
+import type { PoolBacking } from '../pool/provision-facts.ts';
 
 /** Read when no `--config` is given. */
 export const DEFAULT_CONFIG_PATH = '/etc/dmthin/config.toml';
 export const DEFAULT_ROOT_PATH = '/var/lib/dmthin';
 export const DEFAULT_ADDRESS = '/run/dmthin/dmthin.sock';
+
+/** The table [pool]. */
+export interface PoolSettings {
+  /** What the pool stands on; undefined: somebody else assembles it. */
+  readonly backing: PoolBacking | undefined;
+  /** Of a new pool; one that is there must have it. undefined: as it is, else the default. */
+  readonly blockSectors: Sectors | undefined;
+}
 
 export interface Config {
   /** Where the store lives. `--root` wins over `root_path`. Default {@link DEFAULT_ROOT_PATH}. */
@@ -25,4 +34,5 @@ export interface Config {
   readonly transport: TransportName | 'auto';
   /** `--log-level` wins. Default info. */
   readonly logLevel: LogLevel;
+  readonly pool: PoolSettings;
 }

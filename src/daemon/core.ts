@@ -35,6 +35,8 @@ export interface CoreOptions {
   readonly blocks: BlockIo;
   readonly filesystems: Filesystems;
   readonly listPoolDevices: ListPoolDevices;
+  /** Brings the pool into the kernel where that is our task. */
+  readonly assemblePool: () => Promise<void>;
   readonly poolName: DmName;
   readonly base: BaseSpec;
   readonly asyncRemove: boolean;
@@ -68,6 +70,7 @@ export function createCore(options: CoreOptions): Core {
   });
   const gate = createGate({
     pool,
+    assemble: options.assemblePool,
     recover: (view) =>
       recover(
         {

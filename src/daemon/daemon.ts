@@ -15,9 +15,11 @@ import { readUsedInodes } from '../filesystem/superblock.ts';
 import { createHealthService } from '../grpc/health.ts';
 import { startServer } from '../grpc/server.ts';
 import { createSnapshotsService } from '../grpc/service.ts';
+import { createBlockDevices } from '../pool/block-devices.ts';
 import { DEFAULT_FLOORS } from '../pool/health.ts';
 import { createListPoolDevices } from '../pool/pool-devices.ts';
 import { openStore, type Store, type StoreOptions } from '../store/store.ts';
+import { createAssemblePool } from './assemble-pool.ts';
 import type { Config } from './config.ts';
 import { createCore, type CoreOptions } from './core.ts';
 
@@ -69,6 +71,12 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       readUsedInodes,
     },
     listPoolDevices: createListPoolDevices({ dm, run: runProcess, poolName: config.poolName, log }),
+    assemblePool: createAssemblePool({
+      ...{ store, dm, log },
+      devices: createBlockDevices(runProcess),
+      name: config.poolName,
+      settings: config.pool,
+    }),
     poolName: config.poolName,
     base: { fsType: config.fsType, sizeBytes: config.baseImageSizeBytes, fsOptions: config.fsOptions },
     asyncRemove: config.asyncRemove,

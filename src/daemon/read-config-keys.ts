@@ -5,14 +5,18 @@ import type { ConfigKey } from './read-config-schema.ts';
 export interface KeyExplanation {
   /** Lines of at most 100 characters. */
   readonly about: readonly string[];
-  /** The default as TOML; for a required key a value to start from. */
+  /** The default as TOML; for a required key, and one without a default, a value to start from. */
   readonly value: string;
   readonly required: boolean;
+  /** Has no default: printed as a comment. */
+  readonly unset?: boolean;
   /** Read by containerd's built-in devmapper snapshotter too, with the same meaning. */
   readonly original: boolean;
 }
 
-/** In the order in which they are printed. */
+const UNSET = { required: false, original: false, unset: true } as const;
+
+/** In the order in which they are printed: a table's keys together, after those of the top level. */
 export const CONFIG_KEYS = {
   pool_name: {
     about: ['The thin pool, by its name in /dev/mapper. "dmthin pool create" makes one.'],
@@ -83,15 +87,52 @@ export const CONFIG_KEYS = {
     required: false,
     original: false,
   },
+  'pool.loop_dir': {
+    about: [
+      'The pool lies in two sparse files in this directory, behind loop devices. "dmthin serve" makes it, and',
+      'assembles it again after a reboot. It never formats over anything.',
+    ],
+    value: '"/var/lib/dmthin/pool"',
+    ...UNSET,
+  },
+  'pool.data_size': {
+    about: ['Size of the data file when it is made; a pool that is there keeps its size.'],
+    value: '"100G"',
+    ...UNSET,
+  },
+  'pool.metadata_size': {
+    about: ['Size of the metadata file when it is made. By default it follows from data_size.'],
+    value: '"216M"',
+    ...UNSET,
+  },
+  'pool.data_device': {
+    about: ['Instead of loop_dir: the disk, partition or logical volume that holds the data.'],
+    value: '"/dev/nvme1n1p2"',
+    ...UNSET,
+  },
+  'pool.metadata_device': {
+    about: ['The one that holds the metadata.'],
+    value: '"/dev/nvme1n1p1"',
+    ...UNSET,
+  },
+  'pool.block_size': {
+    about: ['Unit of allocation of a new pool, a multiple of 64K. A pool that is there must have it.'],
+    value: '"64K"',
+    ...UNSET,
+  },
 } as const satisfies Record<ConfigKey, KeyExplanation>;
 
 /** A configuration file with every key, its explanation and its default. */
 export function defaultConfigText(): string {
-  const sections = Object.entries<KeyExplanation>(CONFIG_KEYS).map(([key, { about, value, required }]) =>
-    [...about, ...(required ? ['Required.'] : [])]
-      .map((line) => `# ${line}\n`)
-      .concat(`${key} = ${value}\n`)
-      .join(''),
-  );
-  return `# dmthin configuration. Check a change with: dmthin config check FILE\n\n${sections.join('\n')}`;
+  let text = '# dmthin configuration. Check a change with: dmthin config check FILE\n';
+  let table: string | undefined;
+  for (const [name, explanation] of Object.entries<KeyExplanation>(CONFIG_KEYS)) {
+    const { about, value, required, unset = false } = explanation;
+    const [key = '', inTable] = name.split('.').toReversed();
+    if (inTable !== table) text += `\n[${inTable ?? ''}]\n`;
+    table = inTable;
+    const comments = [...about, ...(required ? ['Required.'] : [])].map((line) => `# ${line}\n`);
+    text += `\n${comments.join('')}${unset ? '# ' : ''}${key} = ${value}\n`;
+  }
+  return text;
 }

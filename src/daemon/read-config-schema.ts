@@ -7,6 +7,7 @@ import { FS_TYPES, type FsType } from '../filesystem/types.ts';
 import { parseAddress } from '../grpc/address.ts';
 import { MAX_POOL_NAME_LENGTH } from '../pool/names.ts';
 import { DEFAULT_ADDRESS, DEFAULT_ROOT_PATH } from './config.ts';
+import { type PoolKey, poolSchema } from './read-config-pool-schema.ts';
 import { suggest } from './read-config-suggest.ts';
 
 const MIB = 1024 * 1024;
@@ -108,6 +109,7 @@ const entries = {
   address: v.optional(address, ''),
   transport: oneOf(TRANSPORTS, 'auto'),
   log_level: oneOf(LOG_LEVELS, 'info'),
+  pool: poolSchema,
 };
 
 /** Unknown keys pass unseen here: read-config.ts reports them, because it can also suggest. */
@@ -127,5 +129,6 @@ function tooSmall(size: number, type: FsType): string {
   return `${formatSize(size)} is too small for ${type}, which needs at least ${formatSize(MIN_FS_BYTES[type])}`;
 }
 
-export type ConfigKey = keyof typeof entries;
+/** Keys of the table [pool] as `pool.KEY`. */
+export type ConfigKey = Exclude<keyof typeof entries, 'pool'> | `pool.${PoolKey}`;
 export type ConfigValues = v.InferOutput<typeof configSchema>;

@@ -5,7 +5,7 @@ export type RawTable = Readonly<Record<string, unknown>>;
 
 export interface ConfigTable {
   readonly values: RawTable;
-  /** 1-based line on which `key` is set; undefined where the text does not show it plainly. */
+  /** 1-based line on which `key` is set, or `table.key`; undefined where the text does not show it plainly. */
   readonly lineOf: (key: string) => number | undefined;
 }
 
@@ -55,31 +55,46 @@ function asTable(value: unknown): RawTable | undefined {
   return isTable(value) ? value : undefined;
 }
 
-function isTable(value: unknown): value is RawTable {
+export function isTable(value: unknown): value is RawTable {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
 
 /** A bare or quoted TOML key. */
 const KEY = `(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+))`;
-const HEADER = /^\s*\[/;
-const PLUGIN_HEADER = new RegExp(`^\\s*\\[\\s*plugins\\s*\\.\\s*${KEY}\\s*\\]`);
+const HEADER = new RegExp(`^\\s*\\[\\s*${KEY}\\s*((?:\\.\\s*${KEY}\\s*)*)\\]`);
+const MORE_KEYS = new RegExp(`\\.\\s*${KEY}`, 'g');
+const ANY_HEADER = /^\s*\[/;
 const ASSIGNMENT = new RegExp(`^\\s*${KEY}\\s*=`);
 
 /** The parser keeps no positions. A key that two lines of the table seem to set gets no line rather than a wrong one. */
 function lineFinder(text: string, pluginId: string | undefined): ConfigTable['lineOf'] {
-  const lines = text.split('\n');
-  const header = lines.findIndex((line) => keyIn(PLUGIN_HEADER, line) === pluginId);
-  if (pluginId !== undefined && header === -1) return () => undefined;
-  const start = pluginId === undefined ? 0 : header + 1;
-  const end = lines.findIndex((line, index) => index >= start && HEADER.test(line));
-  const keys = lines.slice(start, end === -1 ? undefined : end).map((line) => keyIn(ASSIGNMENT, line));
-  return (key) => {
-    const index = keys.indexOf(key);
-    return index === -1 || index !== keys.lastIndexOf(key) ? undefined : start + index + 1;
+  const found = new Map<string, number | undefined>();
+  const note = (path: readonly string[], line: number): void => {
+    const key = JSON.stringify(path);
+    found.set(key, found.has(key) ? undefined : line);
   };
+  let table: readonly string[] = [];
+  for (const [index, line] of text.split('\n').entries()) {
+    if (ANY_HEADER.test(line)) {
+      table = headerPath(line);
+      note(table, index + 1);
+    } else {
+      const key = keyIn(ASSIGNMENT.exec(line));
+      if (key !== undefined) note([...table, key], index + 1);
+    }
+  }
+  const prefix = pluginId === undefined ? [] : ['plugins', pluginId];
+  return (key) => found.get(JSON.stringify([...prefix, ...key.split('.')]));
 }
 
-function keyIn(pattern: RegExp, line: string): string | undefined {
-  const match = pattern.exec(line);
+/** @returns a path that no key of ours is below, for a header that is not plain. */
+function headerPath(line: string): readonly string[] {
+  const match = HEADER.exec(line);
+  const first = keyIn(match);
+  if (first === undefined) return ['['];
+  return [first, ...[...(match?.[4] ?? '').matchAll(MORE_KEYS)].map((more) => keyIn(more) ?? '')];
+}
+
+function keyIn(match: RegExpExecArray | null): string | undefined {
   return match?.[1] ?? match?.[2] ?? match?.[3];
 }

@@ -5,7 +5,8 @@ import { type Config, DEFAULT_CONFIG_PATH } from './config.ts';
 import { CONFIG_KEYS } from './read-config-keys.ts';
 import { type ConfigKey, configSchema, type ConfigValues } from './read-config-schema.ts';
 import { suggest } from './read-config-suggest.ts';
-import { type ConfigTable, findTable } from './read-config-table.ts';
+import { findContradictions, toPoolSettings } from './read-config-pool-schema.ts';
+import { type ConfigTable, findTable, isTable } from './read-config-table.ts';
 
 /** Flags of the command line; each wins over its key in the file. */
 export interface ConfigFlags {
@@ -71,6 +72,7 @@ export function parseConfig(text: string, file: string, flags: ConfigFlags = {})
   const parsed = v.safeParse(configSchema, { ...table.values, ...overrides });
   const problems = [
     ...unknownKeys(table, file),
+    ...contradictions(table, file),
     ...(parsed.issues ?? []).map((issue) => toProblem(issue, table, file, overrides)),
   ];
   if (!parsed.success || problems.length > 0) {
@@ -81,7 +83,7 @@ export function parseConfig(text: string, file: string, flags: ConfigFlags = {})
 
 function unknownKeys(table: ConfigTable, file: string): ConfigProblem[] {
   const known = Object.keys(CONFIG_KEYS);
-  return Object.keys(table.values)
+  return keysOf(table)
     .filter((key) => !known.includes(key))
     .map((key) => {
       const near = suggest(key, known);
@@ -89,6 +91,24 @@ function unknownKeys(table: ConfigTable, file: string): ConfigProblem[] {
         near === undefined ? 'is not a key of dmthin' : `is not a key of dmthin (did you mean ${near}?)`;
       return { source: file, line: table.lineOf(key), key, what };
     });
+}
+
+/** Keys of the table, and of a table in it as `table.key`. */
+function keysOf({ values }: ConfigTable): string[] {
+  const tables = new Set(Object.keys(CONFIG_KEYS).map((key) => key.split('.')[0]));
+  return Object.entries(values).flatMap(([key, value]) => {
+    if (!tables.has(key) || key in CONFIG_KEYS) return [key];
+    return isTable(value) ? Object.keys(value).map((inner) => `${key}.${inner}`) : [];
+  });
+}
+
+function contradictions(table: ConfigTable, file: string): ConfigProblem[] {
+  const pool = table.values['pool'];
+  if (!isTable(pool)) return [];
+  return findContradictions(pool).map(({ key, what }) => {
+    const name = `pool.${key}`;
+    return { source: file, line: table.lineOf(name) ?? table.lineOf('pool'), key: name, what };
+  });
 }
 
 function toProblem(
@@ -100,7 +120,7 @@ function toProblem(
   const key = v.getDotPath(issue) ?? undefined;
   const flag = key !== undefined && key in overrides ? FLAGS.get(key) : undefined;
   if (flag !== undefined) return { source: flag, what: issue.message };
-  const missing = issue.kind === 'schema' && issue.type === 'object';
+  const missing = issue.kind === 'schema' && issue.type === 'object' && issue.received === 'undefined';
   return {
     source: file,
     line: key === undefined ? undefined : table.lineOf(key),
@@ -123,6 +143,7 @@ function toConfig(values: ConfigValues): Config {
     address: values.address,
     transport: values.transport,
     logLevel: values.log_level,
+    pool: toPoolSettings(values.pool),
   };
 }
 

@@ -24,6 +24,11 @@ export interface Gate {
 
 export interface GateOptions {
   readonly pool: ThinPool;
+  /**
+   * Brings the pool into the kernel where that is our task. Called until the gate has been open once: a pool that goes
+   * away later was taken by somebody, perhaps to repair it.
+   */
+  readonly assemble: () => Promise<void>;
   readonly recover: (view: PoolView) => Promise<RecoveryReport>;
   /** Called after each recovery. */
   readonly onOpen: (report: RecoveryReport) => void;
@@ -35,15 +40,18 @@ type State =
   | { readonly is: 'recovering'; readonly done: Promise<void> }
   | { readonly is: 'closed'; readonly reason: DmthinError };
 
-export function createGate({ pool, recover, onOpen, log }: GateOptions): Gate {
+export function createGate({ pool, assemble, recover, onOpen, log }: GateOptions): Gate {
   let state: State | undefined;
+  let openedOnce = false;
 
   async function runRecovery(): Promise<void> {
     const before = state;
     try {
+      if (!openedOnce) await assemble();
       const view = await pool.look('recovery', 'change');
       const report = await recover(view);
       state = { is: 'open', poolDevice: view.device };
+      openedOnce = true;
       log.info({ pool: pool.name, ...report }, 'store and pool are together; the snapshotter is ready');
       onOpen(report);
     } catch (error) {

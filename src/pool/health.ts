@@ -26,7 +26,7 @@ export function poolMissing(op: string, name: DmName): DmthinError {
     what: 'the thin pool does not exist',
     device: name,
     errno: 'ENXIO',
-    nextStep: `activate it: dmthin pool create ${name} with the devices that it was made of, or your own way; it is found by itself`,
+    nextStep: `activate it: dmthin pool activate ${name}, or your own way; it is found by itself. A new one: dmthin pool create ${name}`,
   });
 }
 

@@ -19,7 +19,10 @@ export function discardDeviceName(poolName: DmName, id: DeviceId): DmName {
   return dmName(`${poolName}-discard-${id}`);
 }
 
+/** How the uuid of every thin device of ours begins, whichever store made it. */
+export const DEVICE_UUID_PREFIX = 'DMTHIN-';
+
 /** Proves that a device is this store's: names may be guessed, a store's id may not. */
 export function deviceUuid(storeId: string, id: DeviceId): string {
-  return `DMTHIN-${storeId}-${id}`;
+  return `${DEVICE_UUID_PREFIX}${storeId}-${id}`;
 }

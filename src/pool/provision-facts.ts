@@ -26,6 +26,8 @@ export interface PoolRequest {
   readonly blockSectors: Sectors | undefined;
   /** Take volumes that hold something else. Never formats over a thin pool's metadata. */
   readonly force: boolean;
+  /** Why there must be a pool already, so that none may be made; undefined: one may. */
+  readonly mustExist?: string | undefined;
 }
 
 export interface ProvisionDeps {

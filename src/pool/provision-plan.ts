@@ -84,6 +84,15 @@ function planAssembly(
 }
 
 function planNew(request: PoolRequest, { volumes, directoryExists }: PoolFacts): Plan {
+  if (request.mustExist !== undefined) {
+    const { kind, path } = volumes.metadata;
+    throw refusal(
+      'failed_precondition',
+      request,
+      `${path} ${kind === 'absent' ? 'is not there' : "does not hold a thin pool's metadata"}, and ${request.mustExist}`,
+      'is a filesystem not mounted, or a device named wrongly? To make a new pool: dmthin pool create',
+    );
+  }
   const blockSectors = request.blockSectors ?? DEFAULT_BLOCK_SECTORS;
   const sizes = newSizes(request, volumes, blockSectors);
   const { backing } = request;

@@ -164,7 +164,9 @@ export function createMachine(): Machine {
     },
     after({ step, device }) {
       if (step !== 'resume' || device === undefined) return;
-      const table = parsePoolTable(device, kernel.table(device));
+      const lines = kernel.table(device);
+      if (lines[0]?.target !== 'thin-pool') return;
+      const table = parsePoolTable(device, lines);
       const metadata = find(table.metadataDevice);
       const blocks = table.length / table.blockSectors;
       if (metadata.start.every((byte) => byte === 0))

@@ -90,6 +90,7 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
     address: join(directory, 'dmthin.sock'),
     transport: 'ioctl',
     logLevel: 'info',
+    pool: { backing: undefined, blockSectors: undefined },
     ...overrides,
   });
 
@@ -104,28 +105,27 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
     dataFile: (
       await readFile(`/sys/block/${dataDevice.slice('/dev/'.length)}/loop/backing_file`, 'utf8')
     ).trim(),
-    async serve(overrides, daemonOptions) {
-      const daemon = await startDaemon(config(overrides), {
-        log: silentLog,
-        version: 'test',
-        ...daemonOptions,
-      });
-      const client = await connect(daemon.address);
-      return {
-        daemon,
-        client,
-        async [Symbol.asyncDispose]() {
-          client.close();
-          await daemon.stop();
-        },
-      };
-    },
+    serve: (overrides, daemonOptions) => serve(config(overrides), daemonOptions),
     async poolStatus() {
       const status = parsePoolStatus(poolName, await dm.status(poolName, { noFlush: false }));
       if (status.kind !== 'ok') throw new Error(status.raw);
       return status;
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Starts the daemon in this process and connects to it. */
+export async function serve(config: Config, options: Partial<DaemonOptions> = {}): Promise<Serving> {
+  const daemon = await startDaemon(config, { log: silentLog, version: 'test', ...options });
+  const client = await connect(daemon.address);
+  return {
+    daemon,
+    client,
+    async [Symbol.asyncDispose]() {
+      client.close();
+      await daemon.stop();
+    },
   };
 }
 

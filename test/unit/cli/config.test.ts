@@ -26,6 +26,7 @@ describe('config default', () => {
       address: '/run/dmthin/dmthin.sock',
       transport: 'auto',
       log_level: 'info',
+      pool: {},
     });
   });
 });

@@ -37,6 +37,7 @@ export function createCli(overrides: Partial<CliDeps> = {}, machine = createMach
     isRoot: () => true,
     openDm: () => Promise.resolve(machine.dm),
     blockDevices: machine.devices,
+    findDeviceUsers: () => Promise.resolve([]),
     countSnapshots: () => Promise.resolve(undefined),
     ...overrides,
   };

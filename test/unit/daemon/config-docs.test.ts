@@ -9,12 +9,16 @@ it('docs/configuration.md has every key in order, with its default and its origi
   const documented = sections.map((section) => ({
     key: section.split('\n', 1)[0],
     original: section.includes('_Original._'),
-    value: /^Default: `(.*)`$/m.exec(section)?.[1] ?? /^Required\.$/m.exec(section)?.[0],
+    value:
+      /^Default: `(.*)`$/m.exec(section)?.[1] ??
+      /^(Required|Unset by default, for example `.*`)\.$/m.exec(section)?.[0],
   }));
-  const known = Object.entries<KeyExplanation>(CONFIG_KEYS).map(([key, { original, required, value }]) => ({
-    key,
-    original,
-    value: required ? 'Required.' : value,
-  }));
+  const known = Object.entries<KeyExplanation>(CONFIG_KEYS).map(
+    ([key, { original, required, unset, value }]) => ({
+      key,
+      original,
+      value: required ? 'Required.' : unset === true ? `Unset by default, for example \`${value}\`.` : value,
+    }),
+  );
   assert.deepEqual(documented, known);
 });

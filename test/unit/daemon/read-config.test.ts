@@ -40,6 +40,7 @@ describe('a configuration of our own', () => {
       address: '/run/dmthin/dmthin.sock',
       transport: 'auto',
       logLevel: 'info',
+      pool: { backing: undefined, blockSectors: undefined },
     });
   });
 
@@ -64,6 +65,7 @@ log_level = "debug"
       address: '/run/a.sock',
       transport: 'dmsetup',
       logLevel: 'debug',
+      pool: { backing: undefined, blockSectors: undefined },
     });
   });
 
@@ -211,6 +213,7 @@ describe("containerd's own file", () => {
           address: '/run/dmthin/dmthin.sock',
           transport: 'auto',
           logLevel: 'info',
+          pool: { backing: undefined, blockSectors: undefined },
         },
       });
     });
@@ -295,7 +298,11 @@ describe('the printed default', () => {
   });
 
   it('sets every key once', () => {
-    const keys = [...defaultConfigText().matchAll(/^(\w+) = /gm)].map((match) => match[1]);
-    assert.deepEqual(keys, Object.keys(CONFIG_KEYS));
+    const [top = '', ...tables] = defaultConfigText().split(/^(?=\[)/m);
+    const keysOf = (text: string) => [...text.matchAll(/^(?:# )?(\w+) = /gm)].map((match) => match[1] ?? '');
+    const keys = tables.flatMap((text) =>
+      keysOf(text).map((key) => `${/^\[(\w+)\]/.exec(text)?.[1] ?? ''}.${key}`),
+    );
+    assert.deepEqual([...keysOf(top), ...keys], Object.keys(CONFIG_KEYS));
   });
 });

@@ -55,6 +55,7 @@ export async function createWorld(): Promise<World> {
         dm: createFakeDmClient(kernel, hooks),
         poolName: POOL,
         listPoolDevices: async () => [...kernel.pool(POOL).thins.keys()].map((id) => deviceId(id)),
+        assemblePool: () => Promise.resolve(),
         blocks: {
           flush: async (path) => void deeds.push(`flush ${path}`),
           discard: async (path) => void deeds.push(`discard ${path}`),

@@ -1,0 +1,107 @@
+/** The table [pool]: what each key accepts, and which keys exclude each other. Explanations: read-config-keys.ts. */
+import * as v from 'valibot';
+import { toDmthinError } from '../base/errors.ts';
+import { type Bytes, parseSize } from '../base/units.ts';
+import type { PoolBacking } from '../pool/provision-facts.ts';
+import { checkBlockSize, checkMetadataSize } from '../pool/provision-geometry.ts';
+import type { PoolSettings } from './config.ts';
+
+/** Empty text is the same as no key at all. */
+const text = (example: string) =>
+  v.optional(
+    v.pipe(
+      v.string(`must be text in quotes, such as "${example}"`),
+      v.transform((value) => (value === '' ? undefined : value)),
+    ),
+  );
+
+const path = (example: string) =>
+  v.pipe(
+    text(example),
+    v.check((value) => value === undefined || value.startsWith('/'), 'must be an absolute path'),
+  );
+
+/** @param check throws what is wrong with the size, and may make something else of it. */
+function size<T>(example: string, check: (size: Bytes) => T) {
+  return v.pipe(
+    text(example),
+    v.rawTransform(({ dataset, addIssue, NEVER }): T | undefined => {
+      if (dataset.value === undefined) return undefined;
+      const parsed = parseSize(dataset.value);
+      if (parsed === undefined || parsed === 0) {
+        addIssue({
+          message: `${JSON.stringify(dataset.value)} is not a size such as "${example}" (above 0, below 8 PiB)`,
+        });
+        return NEVER;
+      }
+      try {
+        return check(parsed);
+      } catch (error) {
+        addIssue({ message: toDmthinError(error, 'size').detail.what });
+        return NEVER;
+      }
+    }),
+  );
+}
+
+const entries = {
+  loop_dir: path('/var/lib/dmthin/pool'),
+  data_size: size('100G', (parsed) => parsed),
+  metadata_size: size('216M', checkMetadataSize),
+  data_device: path('/dev/nvme1n1p2'),
+  metadata_device: path('/dev/nvme1n1p1'),
+  block_size: size('64K', checkBlockSize),
+};
+
+export const poolSchema = v.optional(v.object(entries, 'must be a table: [pool]'), {});
+
+export type PoolKey = keyof typeof entries;
+type PoolValues = v.InferOutput<typeof poolSchema>;
+
+export interface Contradiction {
+  readonly key: PoolKey;
+  /** A clause that follows the key. */
+  readonly what: string;
+}
+
+/** Keys that make no sense beside each other, or miss one that they need; seen by which are set, whatever their values. */
+export function findContradictions(table: Readonly<Record<string, unknown>>): Contradiction[] {
+  const has = (key: PoolKey): boolean => table[key] !== undefined && table[key] !== '';
+  const found: Contradiction[] = [];
+  const both = (key: PoolKey, other: PoolKey): void => {
+    if (has(key) && has(other)) {
+      found.push({ key, what: `cannot stand beside ${other}: a pool is either on files or on disks` });
+    }
+  };
+  const needs = (key: PoolKey, other: PoolKey): void => {
+    if (has(key) && !has(other)) found.push({ key: other, what: `is required beside ${key}` });
+  };
+  const only = (key: PoolKey, other: PoolKey, why: string): void => {
+    if (has(key) && !has(other)) found.push({ key, what: `goes with ${other} only: ${why}` });
+  };
+  both('data_device', 'loop_dir');
+  both('metadata_device', 'loop_dir');
+  needs('loop_dir', 'data_size');
+  if (!has('loop_dir')) {
+    needs('data_device', 'metadata_device');
+    needs('metadata_device', 'data_device');
+    only('data_size', 'loop_dir', 'disks are taken whole');
+    only('metadata_size', 'loop_dir', 'disks are taken whole');
+    if (!has('data_device') && has('block_size')) {
+      found.push({ key: 'block_size', what: 'goes with loop_dir or data_device only' });
+    }
+  }
+  return found;
+}
+
+export function toPoolSettings(values: PoolValues): PoolSettings {
+  return { backing: toBacking(values), blockSectors: values.block_size };
+}
+
+function toBacking(values: PoolValues): PoolBacking | undefined {
+  const { loop_dir: directory, data_device: data, metadata_device: metadata } = values;
+  if (directory !== undefined) {
+    return { kind: 'loop', directory, dataBytes: values.data_size, metadataBytes: values.metadata_size };
+  }
+  return data !== undefined && metadata !== undefined ? { kind: 'devices', data, metadata } : undefined;
+}

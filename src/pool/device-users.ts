@@ -1,0 +1,48 @@
+/** Who keeps a block device open, for a refusal to name. What /proc and /sys tell; nothing is changed. */
+import { readdir, readFile, readlink } from 'node:fs/promises';
+
+export interface BlockDevice {
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** In words, such as `mounted on /mnt`; empty when none can be seen, as with mounts of another mount namespace. */
+export type FindDeviceUsers = (device: BlockDevice) => Promise<string[]>;
+
+/** @param proc where proc is mounted. @param sys where sysfs is mounted. */
+export function createFindDeviceUsers(proc = '/proc', sys = '/sys'): FindDeviceUsers {
+  return async ({ major, minor }) => {
+    const number = `${major}:${minor}`;
+    const [mounts, holders, processes] = await Promise.all([
+      mountPoints(`${proc}/self/mountinfo`, number),
+      readdir(`${sys}/dev/block/${number}/holders`).catch(() => []),
+      processesWith(proc, `/dev/dm-${minor}`),
+    ]);
+    return [
+      ...mounts.map((path) => `mounted on ${path}`),
+      ...holders.map((name) => `part of ${name}`),
+      ...processes.map((id) => `open in process ${id}`),
+    ];
+  };
+}
+
+/** The third field of a line is the device's number, the fifth where it is mounted: proc_pid_mountinfo(5). */
+async function mountPoints(mountinfo: string, number: string): Promise<string[]> {
+  const lines = (await readFile(mountinfo, 'utf8')).split('\n').map((line) => line.split(' '));
+  return lines.flatMap(([, , device, , path]) => (device === number && path !== undefined ? [path] : []));
+}
+
+async function processesWith(proc: string, node: string): Promise<string[]> {
+  const ids = (await readdir(proc)).filter((name) => /^\d+$/.test(name));
+  const found: string[] = [];
+  for (const id of ids) {
+    // Processes end while one looks.
+    const files = await readdir(`${proc}/${id}/fd`).catch(() => []);
+    for (const file of files) {
+      if ((await readlink(`${proc}/${id}/fd/${file}`).catch(() => '')) !== node) continue;
+      found.push(id);
+      break;
+    }
+  }
+  return found;
+}

@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { it } from 'node:test';
+import { createFindDeviceUsers } from '../../../src/pool/device-users.ts';
+
+it('mounts, devices above and processes that have a device open are found', async () => {
+  await using stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), 'dmthin-users-'));
+  stack.defer(() => rm(directory, { recursive: true }));
+  const [proc, sys] = [join(directory, 'proc'), join(directory, 'sys')];
+  for (const path of ['proc/self', 'proc/7/fd', 'proc/8/fd', 'proc/9', 'sys/dev/block/253:4/holders/dm-9'])
+    await mkdir(join(directory, path), { recursive: true });
+  await symlink('/dev/dm-4', join(proc, '7/fd/3'));
+  await symlink('/dev/dm-44', join(proc, '8/fd/3'));
+  await writeFile(
+    join(proc, 'self/mountinfo'),
+    '29 1 253:4 / /mnt/a rw - ext4 /dev/dm-4 rw\n30 1 253:44 / /mnt/b rw - ext4 /dev/dm-44 rw\n',
+  );
+  const findUsers = createFindDeviceUsers(proc, sys);
+  assert.deepEqual(await findUsers({ major: 253, minor: 4 }), [
+    'mounted on /mnt/a',
+    'part of dm-9',
+    'open in process 7',
+  ]);
+  assert.deepEqual(await findUsers({ major: 253, minor: 5 }), []);
+});
