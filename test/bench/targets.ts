@@ -47,8 +47,9 @@ export interface BenchOptions {
   readonly only?: readonly Target[];
 }
 
-const SIZE = '64MB';
-const SIZE_BYTES = bytes(64 * 1024 ** 2);
+/** The Debian image has to fit. */
+const SIZE = '512MB';
+const SIZE_BYTES = bytes(512 * 1024 ** 2);
 /** Else containerd's garbage collection, which nobody asks for here, could take them. */
 const KEEP = { 'containerd.io/gc.root': 'bench' };
 
