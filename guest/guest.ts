@@ -8,6 +8,7 @@ import { cacheDirectory, ensureFastKernel, rememberFailure } from './fast-kernel
 import { describeKernel, DISTRIBUTION_KERNEL, type GuestKernel } from './kernel.ts';
 import { type GuestEnd, runMachine } from './machine.ts';
 import type { GuestOptions } from './options.ts';
+import { allowedProcessors, claimProcessor } from './processor.ts';
 import { createDisk, createExtraDisk, memoryDirectory, type Scratch } from './scratch.ts';
 import { renderSettings } from './settings.ts';
 
@@ -113,8 +114,13 @@ async function bootKernel(
   await writeFile(scratch.settings, renderSettings(settings, around.env));
   // From the scratch directory, whose path the kernel's command line can hold; the checkout's may have spaces.
   await copyFile(join(import.meta.dirname, 'init.sh'), scratch.init);
+  using processor = claimProcessor(
+    allowedProcessors(await readFile('/proc/self/status', 'utf8')),
+    cacheDirectory(around.env),
+  );
   const machine = {
     kernel,
+    processor: processor?.number,
     memoryBytes,
     memoryDirectory: await memoryDirectory(memoryBytes, scratch.path),
     disks,
@@ -125,5 +131,5 @@ async function bootKernel(
     init: scratch.init,
     settings: scratch.settings,
   };
-  return runMachine(machine, around, around.signal, options.timeoutMs);
+  return await runMachine(machine, around, around.signal, options.timeoutMs);
 }

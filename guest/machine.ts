@@ -10,6 +10,8 @@ import type { GuestKernel } from './kernel.ts';
 /** Everything that the kernel is started with; see guest/init.sh for what happens then. */
 export interface Machine {
   readonly kernel: GuestKernel;
+  /** The host's processor that it keeps to; undefined for any. */
+  readonly processor: number | undefined;
   readonly memoryBytes: number;
   /** Directory of the file that is the guest's memory. */
   readonly memoryDirectory: string;
@@ -73,7 +75,9 @@ export async function runMachine(
   timeoutMs: number,
 ): Promise<GuestEnd> {
   // Its own process group: a terminal's Ctrl-C does not reach it past us, and one kill ends all of it.
-  const child = spawn(machine.kernel.path, kernelArguments(machine), {
+  const keepTo = machine.processor === undefined ? [] : ['taskset', '--cpu-list', `${machine.processor}`];
+  const [program = '', ...args] = [...keepTo, machine.kernel.path, ...kernelArguments(machine)];
+  const child = spawn(program, args, {
     cwd: '/',
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'],

@@ -7,7 +7,7 @@ export const GUEST_SCRATCH = '/mnt/scratch';
 export const GUEST_DISK = '/mnt/disk';
 
 /** Variables of the host that mean the same in the guest. Every DMTHIN_* passes too. */
-const PASSED = ['CI', 'NO_COLOR', 'FORCE_COLOR', 'NODE_OPTIONS', 'TZ'];
+const PASSED = ['CI', 'NO_COLOR', 'FORCE_COLOR', 'NODE_OPTIONS', 'TZ', 'UV_THREADPOOL_SIZE'];
 
 export interface GuestSettings {
   /** Absolute, without symbolic links; the command's working directory. */
@@ -58,7 +58,8 @@ export function guestEnvironment(
   settings: Pick<GuestSettings, 'checkout' | 'disks'>,
   hostEnv: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
-  const env: Record<string, string> = {};
+  // What bin/dmthin starts with: a daemon inside a test is to have the threads of a real one.
+  const env: Record<string, string> = { UV_THREADPOOL_SIZE: '16' };
   for (const [name, value] of Object.entries(hostEnv)) {
     if (value !== undefined && (name.startsWith('DMTHIN_') || PASSED.includes(name))) env[name] = value;
   }

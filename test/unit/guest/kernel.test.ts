@@ -44,6 +44,7 @@ describe('kernel command line', () => {
   it('gives whole MiB of memory and the disks in order, and ends with the arguments of init', () => {
     const args = kernelArguments({
       kernel: { path: '/k', release: '7.2.7', modules: [], parameters: ['seccomp=auto'] },
+      processor: undefined,
       memoryBytes: 512 * 1024 ** 2 + 1,
       memoryDirectory: '/dev/shm',
       disks: ['/s/disk.img', '/s/meta.img'],

@@ -61,6 +61,7 @@ describe('the environment in the guest', () => {
     const { PATH: path, ...rest } = env;
     assert.match(path ?? '', /^\/src\/dmthin\/node_modules\/\.bin:.*:\/usr\/sbin:.*:\/sbin:/);
     assert.deepEqual(rest, {
+      UV_THREADPOOL_SIZE: '16',
       DMTHIN_X: '1',
       CI: 'true',
       DMTHIN_DISK_META: '/dev/ubdb',
