@@ -6,6 +6,7 @@ import type { Config } from '../daemon/config.ts';
 import type { DmClient } from '../dm/client.ts';
 import type { BlockDevices } from '../pool/block-devices.ts';
 import type { FindDeviceUsers } from '../pool/device-users.ts';
+import type { LockPool } from '../pool/provision-extend.ts';
 import type { SnapshotInfo, Usage } from '../snapshotter/snapshotter.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -48,6 +49,7 @@ export interface CliDeps {
   readonly openDm: (transport: Transport) => Promise<DmClient>;
   readonly blockDevices: BlockDevices;
   readonly findDeviceUsers: FindDeviceUsers;
+  readonly lockPool: LockPool;
   /** @returns undefined when there is no store in `rootPath`. @throws locked while a daemon has it. */
   readonly countSnapshots: (rootPath: string, pool: DmName) => Promise<number | undefined>;
 }

@@ -5,6 +5,7 @@ import { createLog } from '../base/log.ts';
 import { runProcess } from '../base/process.ts';
 import { createBlockDevices } from '../pool/block-devices.ts';
 import { createFindDeviceUsers } from '../pool/device-users.ts';
+import { createLockPool } from '../pool/pool-lock.ts';
 import type { CliDeps } from './deps.ts';
 import { processTerminal } from './terminal.ts';
 
@@ -27,6 +28,7 @@ export function processDeps(): CliDeps {
       (await import('../dm/open-client.ts')).openDmClient(transport, { run: runProcess }),
     blockDevices: createBlockDevices(runProcess),
     findDeviceUsers: createFindDeviceUsers(),
+    lockPool: createLockPool(),
     countSnapshots: async (rootPath, pool) =>
       (await import('../store/count.ts')).countSnapshotsOfPool(rootPath, pool),
   };

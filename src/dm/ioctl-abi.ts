@@ -50,6 +50,8 @@ export const COMMAND = {
   tableStatus: 0xc138_fd0c,
   listVersions: 0xc138_fd0d,
   message: 0xc138_fd0e,
+  /** Arms poll(2) on the file that the call came through, since 4.37. */
+  armPoll: 0xc138_fd10,
 } as const;
 
 export const FLAG = {

@@ -103,6 +103,7 @@ function declareIoctl(koffi: Koffi): Ioctl {
   return koffi.load(null).func('int ioctl(int fd, ulong request, void *argument)');
 }
 
-function poolThreads(): number {
+/** How many threads libuv has for calls that block. */
+export function poolThreads(): number {
   return Number(process.env['UV_THREADPOOL_SIZE']) || DEFAULT_POOL_THREADS;
 }

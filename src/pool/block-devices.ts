@@ -47,6 +47,10 @@ export interface BlockDevices {
   removeDirectories(path: string, topmost: string): Promise<void>;
   /** Makes a sparse file, for its owner alone, and syncs it. @throws already_exists */
   makeFile(path: string, size: Bytes): Promise<void>;
+  /** Makes a file longer, sparsely, and syncs it. @throws invalid_argument when it is that long already */
+  growFile(path: string, size: Bytes): Promise<void>;
+  /** Lets a loop device take its file's size. */
+  refreshLoop(device: string): Promise<void>;
   deleteFile(path: string): Promise<void>;
   /** Erases every signature and zeroes the first 4 KiB. */
   wipe(device: string): Promise<void>;
@@ -138,6 +142,22 @@ export function createBlockDevices(run: RunProcess, sysfs = '/sys'): BlockDevice
           throw error;
         }
       }),
+    growFile: (path, size) =>
+      explained('grow file', path, async () => {
+        await using handle = await open(path, 'r+');
+        const { size: before } = await handle.stat();
+        if (before >= size)
+          throw new DmthinError('invalid_argument', {
+            op: 'grow file',
+            device: path,
+            what: 'is that long already',
+          });
+        await handle.truncate(size);
+        await handle.sync();
+      }),
+    async refreshLoop(device) {
+      await runChecked(run, 'losetup', ['--set-capacity', device]);
+    },
     deleteFile: (path) => explained('delete file', path, () => rm(path)),
     async wipe(device) {
       await runChecked(run, 'wipefs', ['--all', '--quiet', device]);

@@ -17,7 +17,7 @@ export interface Floors {
 
 export const DEFAULT_FLOORS: Floors = { dataPercent: 2, metadataPercent: 5 };
 
-const REPAIR =
+export const POOL_REPAIR =
   'stop dmthin, deactivate the pool, run thin_check and if it complains thin_repair on its metadata device, activate it again';
 
 export function poolMissing(op: string, name: DmName): DmthinError {
@@ -40,14 +40,14 @@ export function requireUsable(
 ): HealthyPoolStatus {
   const refuse = (code: 'unavailable' | 'resource_exhausted', what: string, nextStep: string): DmthinError =>
     new DmthinError(code, { op, what, device: name, poolStatus: status.raw, nextStep });
-  if (status.kind !== 'ok') throw refuse('unavailable', 'the thin pool has failed', REPAIR);
+  if (status.kind !== 'ok') throw refuse('unavailable', 'the thin pool has failed', POOL_REPAIR);
   if (use === 'read') return status;
-  if (status.needsCheck) throw refuse('unavailable', 'the thin pool needs a check', REPAIR);
+  if (status.needsCheck) throw refuse('unavailable', 'the thin pool needs a check', POOL_REPAIR);
   if (status.mode === 'ro') {
     throw refuse(
       'unavailable',
       'the thin pool is read-only',
-      `the kernel log has the reason (dmesg); then ${REPAIR}`,
+      `the kernel log has the reason (dmesg); then ${POOL_REPAIR}`,
     );
   }
   if (use === 'change') return status;

@@ -9,7 +9,7 @@ import { createFakeDmClient, createFakeKernel, type FakeKernel } from './dm-clie
 
 export interface FakeVolume {
   readonly kind: 'file' | 'block' | 'directory';
-  readonly size: number;
+  size: number;
   /** The first bytes; the rest are zeroes. */
   start: Buffer;
   signature: string | undefined;
@@ -51,6 +51,8 @@ export function createMachine(): Machine {
   const volumes = new Map<string, FakeVolume>();
   const loops = new Map<string, string>();
   const changes: string[] = [];
+  /** Files whose pools' metadata must tell of their new size. */
+  const grown = new Set<string>();
 
   const add = (
     kind: FakeVolume['kind'],
@@ -137,6 +139,16 @@ export function createMachine(): Machine {
       if (volumes.has(path)) throw new DmthinError('already_exists', { op: 'fake', what: path });
       add('file', path, size);
     },
+    async growFile(path, size) {
+      await Promise.resolve();
+      change(`growFile ${path} ${size}`);
+      find(path).size = size;
+      grown.add(path);
+    },
+    async refreshLoop(device) {
+      await Promise.resolve();
+      change(`refreshLoop ${device}`);
+    },
     async deleteFile(path) {
       await Promise.resolve();
       change(`deleteFile ${path}`);
@@ -169,6 +181,8 @@ export function createMachine(): Machine {
       const table = parsePoolTable(device, lines);
       const metadata = find(table.metadataDevice);
       const blocks = table.length / table.blockSectors;
+      if (grown.has(loops.get(table.metadataDevice) ?? ''))
+        kernel.pool(device).totalMetadataBlocks = metadata.size / 4096;
       if (metadata.start.every((byte) => byte === 0))
         metadata.start = thinSuperblock(table.blockSectors, blocks);
     },

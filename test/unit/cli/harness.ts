@@ -38,6 +38,7 @@ export function createCli(overrides: Partial<CliDeps> = {}, machine = createMach
     openDm: () => Promise.resolve(machine.dm),
     blockDevices: machine.devices,
     findDeviceUsers: () => Promise.resolve([]),
+    lockPool: () => ({ release: () => undefined }),
     countSnapshots: () => Promise.resolve(undefined),
     ...overrides,
   };

@@ -1,0 +1,134 @@
+/** Grows a live pool, with its snapshots in use. */
+import { DmthinError, toDmthinError } from '../base/errors.ts';
+import type { DmName } from '../base/units.ts';
+import { METADATA_BLOCK_BYTES, parsePoolStatus } from '../dm/status.ts';
+import { parsePoolTable, poolTable, type PoolTable } from '../dm/tables.ts';
+import { type Backing, readBacking } from './provision-backing.ts';
+import {
+  type ExtendFacts,
+  type ExtendRequest,
+  type ExtendStep,
+  type ExtendVolume,
+  planExtend,
+} from './provision-extend-plan.ts';
+import { type ProvisionDeps, readLivePool } from './provision-facts.ts';
+import { noPool } from './provision-status.ts';
+
+/** Keeps others from growing the same pool at the same time. @throws locked while somebody does. */
+export type LockPool = (name: DmName) => { release(): void };
+
+export interface ExtendDeps extends ProvisionDeps {
+  readonly lockPool: LockPool;
+}
+
+/**
+ * Every step can be repeated: after a failure half-way the same request does the rest.
+ * @throws not_found; failed_precondition, invalid_argument, locked with nothing changed; what a step throws.
+ */
+export async function extendPool(
+  request: ExtendRequest,
+  deps: ExtendDeps,
+  options: { readonly dryRun?: boolean } = {},
+): Promise<ExtendStep[]> {
+  const { name } = request;
+  const lock = deps.lockPool(name);
+  try {
+    const steps = planExtend(request, await readFacts(name, deps));
+    if (options.dryRun !== true) for (const step of steps) await applyStep(name, step, deps);
+    return steps;
+  } finally {
+    lock.release();
+  }
+}
+
+async function readFacts(name: DmName, { dm, devices }: ExtendDeps): Promise<ExtendFacts> {
+  const live = await readLivePool(dm, name);
+  const info = await dm.info(name);
+  if (live.kind !== 'pool' || info === undefined) throw noPool('pool extend', name, live.kind);
+  const backing = await readBacking(name, live.table, devices);
+  const volume = async (part: Backing): Promise<ExtendVolume> => {
+    const device = await devices.describe(part.device);
+    if (device?.kind !== 'block') {
+      throw new DmthinError('internal', {
+        op: `pool extend ${name}`,
+        device: part.device,
+        what: 'the device that the pool stands on has no node in /dev',
+      });
+    }
+    const file = part.file === undefined ? undefined : await devices.describe(part.file);
+    return { ...part, deviceBytes: device.sizeBytes, fileBytes: file?.sizeBytes };
+  };
+  return {
+    table: live.table,
+    status: parsePoolStatus(name, await dm.status(name)),
+    suspended: info.suspended,
+    isLvm: info.uuid.startsWith('LVM-'),
+    volumes: { data: await volume(backing.data), metadata: await volume(backing.metadata) },
+  };
+}
+
+async function applyStep(name: DmName, step: ExtendStep, deps: ExtendDeps): Promise<void> {
+  switch (step.do) {
+    case 'grow_file':
+      await deps.devices.growFile(step.file, step.sizeBytes);
+      return;
+    case 'refresh_loop':
+      await deps.devices.refreshLoop(step.device);
+      return;
+    case 'reload':
+      await reload(name, step.table, deps);
+      await checkGrown(name, step, deps);
+      return;
+    default:
+      step satisfies never;
+  }
+}
+
+/**
+ * Without a flush: writes that wait for space end only when the pool has grown.
+ * INVARIANT: the pool does not stay suspended, because then every snapshot's I/O hangs: a table that the kernel refuses
+ * at the last moment is replaced by the one it had.
+ */
+async function reload(name: DmName, table: PoolTable, { dm }: ExtendDeps): Promise<void> {
+  const before = parsePoolTable(name, await dm.table(name));
+  await dm.load(name, [poolTable(table)]);
+  try {
+    await dm.suspend(name, { noFlush: true, skipLockfs: true });
+    await dm.resume(name);
+  } catch (cause) {
+    const error = toDmthinError(cause, 'grow the pool');
+    try {
+      await dm.load(name, [poolTable(before)]);
+      await dm.resume(name);
+    } catch (second) {
+      const { message } = toDmthinError(second, 'resume');
+      const what = `${error.detail.what}; and the pool stays suspended: ${message}`;
+      throw error.with({ what, nextStep: `dmsetup resume ${name}; the kernel log has the reason: dmesg` });
+    }
+    throw error;
+  }
+}
+
+/** The kernel answers success also where it has not grown anything. */
+async function checkGrown(
+  name: DmName,
+  { table, grows }: Extract<ExtendStep, { do: 'reload' }>,
+  { dm }: ExtendDeps,
+): Promise<void> {
+  const status = parsePoolStatus(name, await dm.status(name, { noFlush: false }));
+  const has = (role: 'data' | 'metadata'): boolean => {
+    if (status.kind !== 'ok') return false;
+    const growth = grows.find((one) => one.role === role);
+    if (growth === undefined) return true;
+    return role === 'data'
+      ? status.totalDataBlocks >= table.length / table.blockSectors
+      : status.totalMetadataBlocks * METADATA_BLOCK_BYTES > growth.fromBytes;
+  };
+  if (has('data') && has('metadata')) return;
+  throw new DmthinError('internal', {
+    op: `pool extend ${name}`,
+    what: 'the kernel did not take the new size',
+    poolStatus: status.raw,
+    nextStep: 'the kernel log has the reason: dmesg | grep thin',
+  });
+}
