@@ -21,7 +21,7 @@ export function processDeps(): CliDeps {
     exit: (code) => process.exit(code),
     createLog,
     startDaemon: async (config, options) =>
-      (await import('../daemon/daemon.ts')).startDaemon(config, options),
+      (await import('../daemon/daemon.ts')).startDaemon(config, { ...options, environment: process.env }),
     connect: async (address) => (await import('../grpc/client.ts')).connect(address),
     isRoot: () => process.geteuid?.() === 0,
     openDm: async (transport) =>

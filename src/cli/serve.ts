@@ -21,7 +21,10 @@ export function addServeCommand(program: Command, deps: CliDeps): void {
       '--config <file>',
       `configuration: dmthin's own, or containerd's with its devmapper table (default: ${DEFAULT_CONFIG_PATH})`,
     )
-    .option('--address <path>', `unix socket to listen on (default: ${DEFAULT_ADDRESS})`)
+    .option(
+      '--address <path>',
+      `unix socket to listen on, or fd:// for the one that systemd passes (default: ${DEFAULT_ADDRESS})`,
+    )
     .option('--root <dir>', `directory of the snapshot store (default: ${DEFAULT_ROOT_PATH})`)
     .option('--log-level <level>', 'trace, debug, info, warn, error or fatal (default: info)')
     .action((options: ServeOptions) => serve(options, deps));

@@ -20,8 +20,12 @@ import { DEFAULT_FLOORS } from '../pool/health.ts';
 import { createListPoolDevices } from '../pool/pool-devices.ts';
 import { openStore, type Store, type StoreOptions } from '../store/store.ts';
 import { createAssemblePool } from './assemble-pool.ts';
+import { chooseSocket } from '../systemd/activation.ts';
+import { takeServiceManager } from '../systemd/service-manager.ts';
+import { startWatchdog } from '../systemd/watchdog.ts';
 import type { Config } from './config.ts';
 import { createCore, type CoreOptions } from './core.ts';
+import { createSelfProbe, createTellState } from './service-state.ts';
 
 export interface Daemon {
   /** The socket's path. */
@@ -33,6 +37,8 @@ export interface Daemon {
 export interface DaemonOptions {
   readonly log: Log;
   readonly version: string;
+  /** Where a service manager says what it gave this process (sd_notify, passed sockets); taken out of it. Default: none. */
+  readonly environment?: NodeJS.ProcessEnv | undefined;
   /** Instead of the transport that the config names. */
   readonly dm?: DmClient;
   /** Seams for tests that stop the world at every step. */
@@ -54,7 +60,9 @@ const REMOVAL_RETRY_MS = 30_000;
  */
 export async function startDaemon(config: Config, options: DaemonOptions): Promise<Daemon> {
   await using stack = new AsyncDisposableStack();
-  const { log, version } = options;
+  const { log, version, environment = {} } = options;
+  const manager = takeServiceManager(environment, process.pid, log);
+  const inherited = chooseSocket(config.address, manager.sockets);
   const store = await openStore({ rootPath: config.rootPath, onTransaction: options.onTransaction });
   stack.defer(() => store.close());
   await bindPool(store, config.poolName);
@@ -90,13 +98,25 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   });
   stack.defer(() => core.removals.stop());
   await core.gate.check();
-  stack.defer(repeat(POOL_CHECK_MS, () => core.gate.check()));
+  const tellState = createTellState(manager, core.gate, config.poolName);
+  stack.defer(
+    repeat(POOL_CHECK_MS, async () => {
+      await core.gate.check();
+      await tellState();
+    }),
+  );
   const service = [
     ...createSnapshotsService(core.snapshotter),
     ...createHealthService(() => core.gate.state === 'open'),
   ];
-  const server = await startServer({ address: config.address, service, log });
+  const server = await startServer({ address: config.address, inherited, service, log });
   stack.defer(() => server.drain(DRAIN_MS));
+  if (manager.watchdogMs !== undefined) {
+    const probe = createSelfProbe(server.address, config.rootPath);
+    stack.defer(
+      startWatchdog({ limitMs: manager.watchdogMs, probe, ping: () => manager.tell({ WATCHDOG: '1' }), log }),
+    );
+  }
   log.info(
     {
       version,
@@ -107,6 +127,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     },
     'dmthin serves',
   );
+  await tellState({ READY: '1' });
+  stack.defer(() => manager.tell({ STOPPING: '1' }));
   const running = stack.move();
   return { address: server.address, stop: () => running.disposeAsync() };
 }

@@ -6,6 +6,7 @@ import { dmName, formatSize, parseSize } from '../base/units.ts';
 import { FS_TYPES, type FsType } from '../filesystem/types.ts';
 import { parseAddress } from '../grpc/address.ts';
 import { MAX_POOL_NAME_LENGTH } from '../pool/names.ts';
+import { INHERITED_ADDRESS } from '../systemd/activation.ts';
 import { DEFAULT_ADDRESS, DEFAULT_ROOT_PATH } from './config.ts';
 import { type PoolKey, poolSchema } from './read-config-pool-schema.ts';
 import { suggest } from './read-config-suggest.ts';
@@ -83,6 +84,7 @@ const baseImageSize = v.pipe(
 const address = v.pipe(
   quoted(DEFAULT_ADDRESS),
   v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    if (dataset.value === INHERITED_ADDRESS) return INHERITED_ADDRESS;
     try {
       return parseAddress(dataset.value === '' ? DEFAULT_ADDRESS : dataset.value);
     } catch (error) {

@@ -33,7 +33,7 @@ export async function listenAt(server: Server, path: string): Promise<SocketFile
     await mkdir(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
     await checkFree(path);
     const temporary = temporaryName(path);
-    await bind(server, temporary);
+    await bind(server, { path: temporary });
     try {
       await chmod(temporary, SOCKET_MODE);
       await rename(temporary, path);
@@ -53,6 +53,20 @@ export async function listenAt(server: Server, path: string): Promise<SocketFile
   } catch (error) {
     throw explain(error, path);
   }
+}
+
+/** Accepts connections of a listening socket that somebody else has bound, and removes. @throws config */
+export async function listenOn(
+  server: Server,
+  inherited: { readonly fd: number; readonly path: string },
+): Promise<SocketFile> {
+  const { fd, path } = inherited;
+  try {
+    await bind(server, { fd });
+  } catch (error) {
+    throw explain(error, path);
+  }
+  return { path, remove: () => Promise.resolve() };
 }
 
 async function checkFree(path: string): Promise<void> {
@@ -98,10 +112,10 @@ function temporaryName(path: string): string {
   return Buffer.byteLength(long) <= MAX_SOCKET_PATH_BYTES ? long : join(dirname(path), `.${suffix}`);
 }
 
-function bind(server: Server, path: string): Promise<void> {
+function bind(server: Server, where: { readonly path: string } | { readonly fd: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ path }, () => {
+    server.listen(where, () => {
       server.off('error', reject);
       resolve();
     });

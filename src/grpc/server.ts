@@ -6,12 +6,14 @@ import type { Log } from '../base/log.ts';
 import { parseAddress } from './address.ts';
 import { createCalls } from './calls.ts';
 import { MAX_MESSAGE_BYTES } from './limits.ts';
-import { listenAt } from './listen.ts';
+import { listenAt, listenOn } from './listen.ts';
 import type { Rpc } from './rpc.ts';
 
 export interface ServerOptions {
   /** The socket's path, bare or with `unix:` or `unix://` before it. */
   readonly address: string;
+  /** Serves on this listening socket instead, which its owner removes. */
+  readonly inherited?: { readonly fd: number; readonly path: string } | undefined;
   readonly service: readonly Rpc[];
   readonly log: Log;
 }
@@ -36,8 +38,8 @@ const GRACE_MS = 1000;
  * @throws locked when a live process answers at the address; config when the address cannot be used.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { service, log } = options;
-  const path = parseAddress(options.address);
+  const { service, log, inherited } = options;
+  const path = inherited?.path ?? parseAddress(options.address);
   const grpc = new Server({
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
@@ -54,7 +56,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     connection.once('close', () => connections.delete(connection));
     injector.injectConnection(connection);
   });
-  const file = await listenAt(listener, path);
+  const file = await (inherited === undefined ? listenAt(listener, path) : listenOn(listener, inherited));
   listener.on('error', (error) => log.error({ path, error: error.message }, 'accepting a connection failed'));
   log.info({ path }, 'listening');
 
