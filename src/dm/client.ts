@@ -95,10 +95,10 @@ export interface DmClient {
   /** Sends a target message to sector 0. @returns the target's answer, '' for most. */
   message(name: DmName, message: string): Promise<string>;
   /**
-   * Sends a message unless the device `other` exists, both in one go.
-   * @returns false when it exists, and nothing was sent.
+   * Sends a message unless the device `other` exists, and reads the status after it without a flush, all in one go.
+   * @returns the status; undefined when `other` exists, and nothing was sent.
    */
-  messageUnlessPresent(name: DmName, message: string, other: DmName): Promise<boolean>;
+  messageUnlessPresent(name: DmName, message: string, other: DmName): Promise<DmLine[] | undefined>;
   close(): Promise<void>;
 }
 

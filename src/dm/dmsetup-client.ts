@@ -93,6 +93,12 @@ export function createDmsetupClient(run: RunProcess, nodes: DeviceNodes): DmClie
     throw errnoError('EINVAL', { ...doing, what: 'the device has no live table' });
   };
 
+  const status: DmClient['status'] = async (name, { noFlush = true } = {}) => {
+    const flags = noFlush ? ['--noflush'] : [];
+    const doing = { op: 'status', what: 'cannot read the status', device: name };
+    return output.parseLines('status', name, await call('ask', doing, ['status', ...flags, '--', name]));
+  };
+
   return {
     transport: 'dmsetup',
     async version() {
@@ -141,16 +147,12 @@ export function createDmsetupClient(run: RunProcess, nodes: DeviceNodes): DmClie
       const doing = { op: 'table', what: 'cannot read the table', device: name };
       return output.parseLines('table', name, await call('ask', doing, ['table', '--', name]));
     },
-    async status(name, { noFlush = true } = {}) {
-      const flags = noFlush ? ['--noflush'] : [];
-      const doing = { op: 'status', what: 'cannot read the status', device: name };
-      return output.parseLines('status', name, await call('ask', doing, ['status', ...flags, '--', name]));
-    },
+    status,
     message,
     async messageUnlessPresent(name, text, other) {
-      if ((await info(other)) !== undefined) return false;
+      if ((await info(other)) !== undefined) return undefined;
       await message(name, text);
-      return true;
+      return status(name);
     },
     close: () => allIdle(lanes),
   };

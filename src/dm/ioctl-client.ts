@@ -118,6 +118,9 @@ export function createIoctlClient(port: IoctlPort, nodes: DeviceNodes): DmClient
     return codec.decodeText(answer);
   };
 
+  const status: DmClient['status'] = async (name, { noFlush = true } = {}) =>
+    codec.decodeLines(await ask('status', COMMAND.tableStatus, { name, flags: noFlush ? FLAG.noFlush : 0 }));
+
   /** Takes the half-made device away again. @returns what to throw. */
   const undoCreate = async (name: DmName, failure: unknown): Promise<DmthinError> => {
     const error = toDmthinError(failure, 'create');
@@ -168,16 +171,12 @@ export function createIoctlClient(port: IoctlPort, nodes: DeviceNodes): DmClient
     async table(name) {
       return codec.decodeLines(await ask('table', COMMAND.tableStatus, { name, flags: FLAG.statusTable }));
     },
-    async status(name, { noFlush = true } = {}) {
-      return codec.decodeLines(
-        await ask('status', COMMAND.tableStatus, { name, flags: noFlush ? FLAG.noFlush : 0 }),
-      );
-    },
+    status,
     message,
     async messageUnlessPresent(name, text, other) {
-      if ((await info(other)) !== undefined) return false;
+      if ((await info(other)) !== undefined) return undefined;
       await message(name, text);
-      return true;
+      return status(name);
     },
     close: () => port.close(),
   };

@@ -34,6 +34,6 @@ async function run(client: DmClient, call: Call): Promise<Done> {
     case 'create':
       return { is: 'created', info: await client.create(call.name, call.options) };
     case 'messageUnlessPresent':
-      return { is: 'told', sent: await client.messageUnlessPresent(call.name, call.message, call.other) };
+      return { is: 'told', status: await client.messageUnlessPresent(call.name, call.message, call.other) };
   }
 }

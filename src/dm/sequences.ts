@@ -12,7 +12,7 @@ import { Worker } from 'node:worker_threads';
 import { DmthinError, type ErrorCode, type ErrorDetail, toDmthinError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { DmName } from '../base/units.ts';
-import type { CreateOptions, DmClient, DmInfo } from './client.ts';
+import type { CreateOptions, DmClient, DmInfo, DmLine } from './client.ts';
 import type { NodePaths } from './device-nodes.ts';
 
 export interface SequenceData {
@@ -35,7 +35,8 @@ export interface Sequence {
 }
 
 export type Done =
-  { readonly is: 'created'; readonly info: DmInfo } | { readonly is: 'told'; readonly sent: boolean };
+  | { readonly is: 'created'; readonly info: DmInfo }
+  | { readonly is: 'told'; readonly status: DmLine[] | undefined };
 interface Failed {
   readonly is: 'failed';
   readonly code: ErrorCode;
@@ -66,7 +67,7 @@ export function withSequences(client: DmClient, data: SequenceData, log: Log): D
     async messageUnlessPresent(name, message, other) {
       if (!thread.alive) return client.messageUnlessPresent(name, message, other);
       const done = await thread.run({ do: 'messageUnlessPresent', name, message, other });
-      if (done.is === 'told') return done.sent;
+      if (done.is === 'told') return done.status;
       throw unexpected(done);
     },
     async close() {

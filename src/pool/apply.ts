@@ -4,8 +4,10 @@ import { createKeyedMutex } from '../base/keyed-mutex.ts';
 import { retry } from '../base/retry.ts';
 import { bytesToSectors, type DmName } from '../base/units.ts';
 import type { BlockIo } from '../dm/block-io.ts';
-import { devicePath, type DmClient } from '../dm/client.ts';
+import { devicePath, type DmClient, type DmLine } from '../dm/client.ts';
+import { type HealthyPoolStatus, parsePoolStatus } from '../dm/status.ts';
 import { thinTable } from '../dm/tables.ts';
+import { requireCommitting } from './health.ts';
 import { deviceUuid } from './names.ts';
 import type { ActivateStep, DeviceStep } from './plan.ts';
 
@@ -56,6 +58,9 @@ export async function applyAll(
 function createExecutors({ dm, blocks, poolName, storeId, busyTimeoutMs }: ApplyOptions): Executors {
   const origins = createKeyedMutex();
   const tell = (message: string): Promise<string> => dm.message(poolName, message);
+  const requireCommitted = (lines: readonly DmLine[]): HealthyPoolStatus =>
+    requireCommitting('confirm', poolName, parsePoolStatus(poolName, lines));
+  const confirm = async (): Promise<void> => void requireCommitted(await dm.status(poolName));
 
   /**
    * Snapshots an origin that is still active. Holds the origin's lock, so that no second caller resumes it in between.
@@ -106,11 +111,15 @@ function createExecutors({ dm, blocks, poolName, storeId, busyTimeoutMs }: Apply
     activate,
     'create-thin': async (step) => {
       await tell(`create_thin ${step.id}`);
+      await confirm();
     },
     'create-snap': async (step) => {
       const message = `create_snap ${step.id} ${step.originId}`;
-      if (await dm.messageUnlessPresent(poolName, message, step.originName)) return;
-      await snapActive(step.originName, message);
+      const status = await dm.messageUnlessPresent(poolName, message, step.originName);
+      if (status === undefined) {
+        await snapActive(step.originName, message);
+        await confirm();
+      } else requireCommitted(status);
     },
     flush: async (step) => {
       const info = await dm.info(step.name);
@@ -142,6 +151,7 @@ function createExecutors({ dm, blocks, poolName, storeId, busyTimeoutMs }: Apply
     delete: async (step) => {
       await ifPresent(tell(`delete ${step.id}`), 'ENODATA');
     },
+    confirm,
   };
 }
 

@@ -97,6 +97,7 @@ async function makeBase(options: BaseDeviceOptions, key: string, spec: BaseSpec)
     await apply({ do: 'flush', name });
     const ready: BaseRecord = { ...record, state: 'ready', totals: await readTotals(name) };
     await apply({ do: 'deactivate', name, deferred: false });
+    await apply({ do: 'confirm' });
     await store.transaction('base: ready', (tx) => tx.putBase(ready));
     log.info(
       { ...spec, deviceId, tookMs: Math.round(performance.now() - startedAt) },

@@ -30,6 +30,21 @@ export function poolMissing(op: string, name: DmName): DmthinError {
   });
 }
 
+/**
+ * A pool that could not write its metadata still answers that it made or deleted an id: it did, in memory, where the next
+ * activation will not find it. What was asked of it counts only when it still commits afterwards.
+ * @throws unavailable
+ */
+export function requireCommitting(op: string, name: DmName, status: PoolStatus): HealthyPoolStatus {
+  const refuse = (what: string, nextStep: string): DmthinError =>
+    new DmthinError('unavailable', { op, what, device: name, poolStatus: status.raw, nextStep });
+  if (status.kind !== 'ok') throw refuse('the thin pool has failed', POOL_REPAIR);
+  if (status.needsCheck) throw refuse('the thin pool needs a check', POOL_REPAIR);
+  if (status.mode === 'ro')
+    throw refuse('the thin pool is read-only', `the kernel log has the reason (dmesg); then ${POOL_REPAIR}`);
+  return status;
+}
+
 /** @returns the status when the pool can be used so. @throws unavailable; resource_exhausted. */
 export function requireUsable(
   op: string,
@@ -38,37 +53,23 @@ export function requireUsable(
   use: PoolUse,
   floors: Floors,
 ): HealthyPoolStatus {
-  const refuse = (code: 'unavailable' | 'resource_exhausted', what: string, nextStep: string): DmthinError =>
-    new DmthinError(code, { op, what, device: name, poolStatus: status.raw, nextStep });
-  if (status.kind !== 'ok') throw refuse('unavailable', 'the thin pool has failed', POOL_REPAIR);
-  if (use === 'read') return status;
-  if (status.needsCheck) throw refuse('unavailable', 'the thin pool needs a check', POOL_REPAIR);
-  if (status.mode === 'ro') {
-    throw refuse(
-      'unavailable',
-      'the thin pool is read-only',
-      `the kernel log has the reason (dmesg); then ${POOL_REPAIR}`,
-    );
-  }
-  if (use === 'change') return status;
+  if (use === 'read' && status.kind === 'ok') return status;
+  const committing = requireCommitting(op, name, status);
+  return use === 'allocate' ? requireRoom(op, name, committing, floors) : committing;
+}
+
+function requireRoom(op: string, name: DmName, status: HealthyPoolStatus, floors: Floors): HealthyPoolStatus {
+  const refuse = (what: string, nextStep: string): DmthinError =>
+    new DmthinError('resource_exhausted', { op, what, device: name, poolStatus: status.raw, nextStep });
   const grow = 'grow the pool (dmthin pool extend, or your own way) or remove snapshots and images';
-  if (status.mode === 'out_of_data_space')
-    throw refuse('resource_exhausted', 'the thin pool is out of data space', grow);
+  if (status.mode === 'out_of_data_space') throw refuse('the thin pool is out of data space', grow);
   const data = freePercent(status.usedDataBlocks, status.totalDataBlocks);
   if (data < floors.dataPercent) {
-    throw refuse(
-      'resource_exhausted',
-      `only ${data.toFixed(1)}% of the thin pool's data space is free`,
-      grow,
-    );
+    throw refuse(`only ${data.toFixed(1)}% of the thin pool's data space is free`, grow);
   }
   const metadata = freePercent(status.usedMetadataBlocks, status.totalMetadataBlocks);
   if (metadata < floors.metadataPercent) {
-    throw refuse(
-      'resource_exhausted',
-      `only ${metadata.toFixed(1)}% of the thin pool's metadata space is free`,
-      grow,
-    );
+    throw refuse(`only ${metadata.toFixed(1)}% of the thin pool's metadata space is free`, grow);
   }
   return status;
 }

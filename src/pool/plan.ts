@@ -23,7 +23,9 @@ export type DeviceStep =
   | { readonly do: 'deactivate'; readonly name: DmName; readonly deferred: boolean }
   | { readonly do: 'discard'; readonly name: DmName; readonly sizeBytes: Bytes }
   /** Absent already: done. */
-  | { readonly do: 'delete'; readonly id: DeviceId };
+  | { readonly do: 'delete'; readonly id: DeviceId }
+  /** The pool has written down what it was told so far. */
+  | { readonly do: 'confirm' };
 
 export interface ActivateStep {
   readonly do: 'activate';
@@ -48,12 +50,13 @@ export function planCreateSnap(poolName: DmName, id: DeviceId, originId: DeviceI
   return { do: 'create-snap', id, originId, originName: snapshotDeviceName(poolName, originId) };
 }
 
+export function planDelete(id: DeviceId): DeviceStep[] {
+  return [{ do: 'delete', id }, { do: 'confirm' }];
+}
+
 /** Takes back a creation that failed or was interrupted, however far it had come. */
 export function planUndoCreate(name: DmName, id: DeviceId): DeviceStep[] {
-  return [
-    { do: 'deactivate', name, deferred: false },
-    { do: 'delete', id },
-  ];
+  return [{ do: 'deactivate', name, deferred: false }, ...planDelete(id)];
 }
 
 /**

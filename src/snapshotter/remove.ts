@@ -11,7 +11,7 @@
 import { DmthinError, hasCode } from '../base/errors.ts';
 import { applyAll } from '../pool/apply.ts';
 import { snapshotDeviceName } from '../pool/names.ts';
-import { planActivate, planDiscard } from '../pool/plan.ts';
+import { planActivate, planDelete, planDiscard } from '../pool/plan.ts';
 import { type RemovingRecord, toRemoving, type VisibleRecord } from '../store/records.ts';
 import { keyLock, removalLock } from '../pool/locks.ts';
 import type { Context } from './context.ts';
@@ -72,18 +72,30 @@ async function removeNow(
     await context.apply({ do: 'delete', id: record.deviceId });
   } catch (error) {
     if (context.discardBlocks) {
-      context.log.warn(
-        { error, key: record.key },
-        'the removal is durable but not finished; left to the background',
-      );
-      context.removalPending();
+      leaveToBackground(context, record, error);
       return false;
     }
     await context.store.transaction('Remove: take back', (tx) => tx.updateSnapshot(record));
     await reactivate(context, record, device);
     throw await context.pool.explain(error, op, 'change', 'failed_precondition');
   }
-  return true;
+  return confirmDeleted(context, record);
+}
+
+/** The pool deleted the device; when it cannot write that down, the removal stays and is finished when it can. */
+async function confirmDeleted(context: Context, record: VisibleRecord): Promise<boolean> {
+  try {
+    await context.apply({ do: 'confirm' });
+    return true;
+  } catch (error) {
+    leaveToBackground(context, record, error);
+    return false;
+  }
+}
+
+function leaveToBackground(context: Context, { key }: VisibleRecord, error: unknown): void {
+  context.log.warn({ error, key }, 'the removal is durable but not finished; left to the background');
+  context.removalPending();
 }
 
 function forget({ store }: Context, id: VisibleRecord['id']): Promise<void> {
@@ -154,7 +166,7 @@ export async function finishRemoval(context: Context, id: RemovingRecord['id']):
     const { device } = await pool.look('Cleanup', 'change');
     await apply({ do: 'deactivate', name, deferred: false });
     if (discardBlocks) await discardIfThere(context, record, device);
-    await apply({ do: 'delete', id: record.deviceId });
+    await applyAll(apply, planDelete(record.deviceId));
     await forget(context, id);
   });
 }

@@ -2,7 +2,7 @@
  * The benchmark itself, run where device-mapper is (scripts/bench.ts boots the guest for it). Prints what it does, and at the
  * end one line of JSON behind RESULT_MARK for the script that started it.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -10,6 +10,7 @@ import { run } from '../e2e/harness/run.ts';
 import { countOperations, type CountedRow } from './counts.ts';
 import { type GrowthFigure, type GrowthSize, measureGrowth } from './growth.ts';
 import { pullDebian, rootFilesystems, stackLayers } from './images.ts';
+import { processFacts } from './process-facts.ts';
 import { type Part, type PartResult, RESULT_MARK } from './result.ts';
 import { createRecorder, type Recorder } from './rows.ts';
 import { manyCallers, measure, oneCaller, seed, unseed, warmUp } from './rounds.ts';
@@ -130,16 +131,6 @@ async function growing(growthSize: GrowthSize): Promise<PartResult> {
     say(`${figure.what} ${figure.at}: ${figure.value.toFixed(1)} ${figure.unit}`);
   });
   return { series: [], growth };
-}
-
-async function processFacts(pid: number | undefined): Promise<{ cpuSeconds: number; peakRssMiB: number }> {
-  const stat = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const ticks = Number(await run(['getconf', 'CLK_TCK']));
-  return {
-    cpuSeconds: (Number(stat[11]) + Number(stat[12])) / ticks,
-    peakRssMiB: Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024),
-  };
 }
 
 function say(words: string): void {

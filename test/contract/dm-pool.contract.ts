@@ -68,7 +68,8 @@ export function describePools(open: () => DmHarness): void {
       const { name: pool } = await makePool(harness);
       await dm.message(pool, 'create_thin 1');
       const origin = nameOf('thin');
-      assert.equal(await dm.messageUnlessPresent(pool, 'create_snap 2 1', origin), true);
+      const [line] = (await dm.messageUnlessPresent(pool, 'create_snap 2 1', origin)) ?? [];
+      assert.deepEqual([line], await dm.status(pool));
       await rejects(
         dm.messageUnlessPresent(pool, 'create_snap 2 1', origin),
         'already_exists',
@@ -76,9 +77,9 @@ export function describePools(open: () => DmHarness): void {
         pool,
       );
       await activateThin(dm, pool, 'thin', 1);
-      assert.equal(await dm.messageUnlessPresent(pool, 'create_snap 3 1', origin), false);
+      assert.equal(await dm.messageUnlessPresent(pool, 'create_snap 3 1', origin), undefined);
       await dm.remove(origin);
-      assert.equal(await dm.messageUnlessPresent(pool, 'create_snap 3 1', origin), true);
+      assert.equal((await dm.messageUnlessPresent(pool, 'create_snap 3 1', origin))?.length, 1);
     });
 
     it('refuses to delete an active thin, and the pool itself while a thin uses it', async () => {

@@ -1,7 +1,7 @@
 /** A {@link DmClient} on the fake kernel, with hooks that record, delay, fail or crash at every step. */
 import { errnoError } from '../../src/dm/errno.ts';
 import type { DmName } from '../../src/base/units.ts';
-import type { DmClient, DmInfo } from '../../src/dm/client.ts';
+import type { DmClient, DmInfo, DmLine } from '../../src/dm/client.ts';
 import { FAKE_MAJOR, FAKE_TARGETS, type FakeKernel } from './dm-kernel.ts';
 import { Errno } from './dm-pool.ts';
 
@@ -81,6 +81,8 @@ export function createFakeDmClient(kernel: FakeKernel, hooks: FakeHooks = {}): D
   const message = (name: DmName, text: string): Promise<string> =>
     step('message', name, () => kernel.message(name, text), text);
 
+  const status = (name: DmName): Promise<DmLine[]> => step('status', name, () => kernel.status(name));
+
   return {
     transport: 'fake',
     version: () => step('version', undefined, () => [4, 47, 0] as const),
@@ -107,12 +109,12 @@ export function createFakeDmClient(kernel: FakeKernel, hooks: FakeHooks = {}): D
     resume,
     remove: (name, options) => step('remove', name, () => kernel.remove(name, options?.deferred ?? false)),
     table: (name) => step('table', name, () => kernel.table(name)),
-    status: (name) => step('status', name, () => kernel.status(name)),
+    status,
     message,
     async messageUnlessPresent(name, text, other) {
-      if ((await info(other)) !== undefined) return false;
+      if ((await info(other)) !== undefined) return undefined;
       await message(name, text);
-      return true;
+      return status(name);
     },
     close: () => Promise.resolve(),
   };

@@ -203,6 +203,7 @@ test('discard_blocks discards after the durable mark, under a name of its own', 
       'after discard',
       'after deactivate',
       'after delete',
+      'after confirm',
       'after Remove: forget',
     ],
   );
@@ -364,4 +365,37 @@ test('list gives pages of at most 100 and hides what is being removed', async ()
     248,
   );
   assert.ok(sizes.every((size) => size <= 100));
+});
+
+test('acknowledges nothing that the pool could not write down', async () => {
+  await using world = await createWorld();
+  const pool = world.kernel.pool(POOL);
+  let failing = '';
+  const running = await world.start({
+    hooks: {
+      after({ message }) {
+        if (failing !== '' && message.startsWith(failing))
+          Object.assign(pool, { mode: 'ro', needsCheck: true });
+      },
+    },
+  });
+  const { snapshotter, store } = running;
+  await layer(running, 'layer');
+  await snapshotter.prepare('other', 'layer', {});
+
+  failing = 'create_snap';
+  await refuses(snapshotter.prepare('lost', 'layer', {}), 'unavailable', /needs a check.*thin_repair/);
+  await refuses(snapshotter.stat('lost'), 'not_found', /lost/);
+  assert.equal(store.removals().length, 1);
+
+  Object.assign(pool, { mode: 'rw', needsCheck: false });
+  failing = 'delete';
+  await snapshotter.remove('other');
+  await refuses(snapshotter.stat('other'), 'not_found', /other/);
+  assert.equal(store.removals().length, 2, 'the removal waits until the pool commits again');
+
+  failing = '';
+  Object.assign(pool, { mode: 'rw', needsCheck: false });
+  await snapshotter.cleanup();
+  assert.equal(store.removals().length, 0);
 });
