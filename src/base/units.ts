@@ -90,6 +90,16 @@ export function parseSize(text: string): Bytes | undefined {
   return Number.isSafeInteger(value) ? (value as Bytes) : undefined;
 }
 
+const DURATION = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m)\s*$/;
+const DURATION_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
+
+/** Reads `500ms`, `2s`, `1.5m`. @returns whole milliseconds; undefined when the text is not such a duration. */
+export function parseDurationMs(text: string): number | undefined {
+  const match = DURATION.exec(text);
+  const factor = DURATION_MS[match?.[2] ?? ''];
+  return factor === undefined ? undefined : Math.round(Number(match?.[1]) * factor);
+}
+
 /** A size for people: `1.5 GiB`. At most one decimal, never rounded up to a unit it has not reached. */
 export function formatSize(size: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];

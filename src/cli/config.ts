@@ -72,6 +72,7 @@ function toSettings(config: Config) {
     discard_blocks: config.discardBlocks,
     address: config.address,
     transport: config.transport,
+    busy_timeout: `${config.busyTimeoutMs}ms`,
     log_level: config.logLevel,
     pool: poolSettings(config.pool),
   };

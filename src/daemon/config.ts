@@ -32,6 +32,8 @@ export interface Config {
   /** The unix socket. `--address` wins. Default {@link DEFAULT_ADDRESS}. */
   readonly address: string;
   readonly transport: TransportName | 'auto';
+  /** How long Remove waits for a device that is open before it refuses. Default 2 s. */
+  readonly busyTimeoutMs: number;
   /** `--log-level` wins. Default info. */
   readonly logLevel: LogLevel;
   readonly pool: PoolSettings;

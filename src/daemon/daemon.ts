@@ -48,7 +48,6 @@ export interface DaemonOptions {
 
 const DRAIN_MS = 10_000;
 const POOL_CHECK_MS = 2_000;
-const BUSY_TIMEOUT_MS = 2_000;
 const REMOVAL_DELAY_MS = 5_000;
 const REMOVAL_RETRY_MS = 30_000;
 
@@ -90,7 +89,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     asyncRemove: config.asyncRemove,
     discardBlocks: config.discardBlocks,
     floors: DEFAULT_FLOORS,
-    busyTimeoutMs: BUSY_TIMEOUT_MS,
+    busyTimeoutMs: config.busyTimeoutMs,
     removalDelayMs: REMOVAL_DELAY_MS,
     removalRetryMs: REMOVAL_RETRY_MS,
     log,

@@ -81,6 +81,15 @@ export const CONFIG_KEYS = {
     required: false,
     original: false,
   },
+  busy_timeout: {
+    about: [
+      'How long Remove waits for a device that is still open before it refuses and leaves everything as it',
+      'was: "500ms", "2s", at most "1m".',
+    ],
+    value: '"2s"',
+    required: false,
+    original: false,
+  },
   log_level: {
     about: ['"trace", "debug", "info", "warn", "error" or "fatal". The flag --log-level wins.'],
     value: '"info"',

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { toDmthinError } from '../base/errors.ts';
 import { LOG_LEVELS } from '../base/log.ts';
-import { dmName, formatSize, parseSize } from '../base/units.ts';
+import { dmName, formatSize, parseDurationMs, parseSize } from '../base/units.ts';
 import { FS_TYPES, type FsType } from '../filesystem/types.ts';
 import { parseAddress } from '../grpc/address.ts';
 import { MAX_POOL_NAME_LENGTH } from '../pool/names.ts';
@@ -81,6 +81,24 @@ const baseImageSize = v.pipe(
   }),
 );
 
+/** More would only keep a garbage collection waiting. */
+const MAX_BUSY_TIMEOUT_MS = 60_000;
+const DEFAULT_BUSY_TIMEOUT = '2s';
+
+const busyTimeout = v.pipe(
+  quoted(DEFAULT_BUSY_TIMEOUT),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const timeoutMs = parseDurationMs(dataset.value);
+    if (timeoutMs === undefined || timeoutMs > MAX_BUSY_TIMEOUT_MS) {
+      addIssue({
+        message: `${JSON.stringify(dataset.value)} is not a time such as "500ms" or "2s", at most "1m"`,
+      });
+      return NEVER;
+    }
+    return timeoutMs;
+  }),
+);
+
 const address = v.pipe(
   quoted(DEFAULT_ADDRESS),
   v.rawTransform(({ dataset, addIssue, NEVER }) => {
@@ -110,6 +128,7 @@ const entries = {
   fs_options: v.optional(quoted('-i 8192'), ''),
   address: v.optional(address, ''),
   transport: oneOf(TRANSPORTS, 'auto'),
+  busy_timeout: v.optional(busyTimeout, DEFAULT_BUSY_TIMEOUT),
   log_level: oneOf(LOG_LEVELS, 'info'),
   pool: poolSchema,
 };

@@ -142,6 +142,7 @@ function toConfig(values: ConfigValues): Config {
     fsOptions: values.fs_options,
     address: values.address,
     transport: values.transport,
+    busyTimeoutMs: values.busy_timeout,
     logLevel: values.log_level,
     pool: toPoolSettings(values.pool),
   };

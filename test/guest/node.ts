@@ -89,6 +89,7 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
     fsOptions: '',
     address: join(directory, 'dmthin.sock'),
     transport: 'ioctl',
+    busyTimeoutMs: 2000,
     logLevel: 'info',
     pool: { backing: undefined, blockSectors: undefined },
     ...overrides,

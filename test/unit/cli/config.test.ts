@@ -25,6 +25,7 @@ describe('config default', () => {
       discard_blocks: false,
       address: '/run/dmthin/dmthin.sock',
       transport: 'auto',
+      busy_timeout: '2s',
       log_level: 'info',
       pool: {},
     });

@@ -39,6 +39,7 @@ describe('a configuration of our own', () => {
       fsOptions: '',
       address: '/run/dmthin/dmthin.sock',
       transport: 'auto',
+      busyTimeoutMs: 2000,
       logLevel: 'info',
       pool: { backing: undefined, blockSectors: undefined },
     });
@@ -52,6 +53,7 @@ fs_type = "ext2"
 fs_options = "-N 100"
 address = "/run/a.sock"
 transport = "dmsetup"
+busy_timeout = "500ms"
 log_level = "debug"
 `;
     assert.deepEqual(configOf(text), {
@@ -64,6 +66,7 @@ log_level = "debug"
       fsOptions: '-N 100',
       address: '/run/a.sock',
       transport: 'dmsetup',
+      busyTimeoutMs: 500,
       logLevel: 'debug',
       pool: { backing: undefined, blockSectors: undefined },
     });
@@ -85,6 +88,24 @@ log_level = "debug"
   ] as const) {
     it(`reads the size ${text}`, () => {
       assert.equal(configOf(`pool_name = "p"\nbase_image_size = "${text}"`).baseImageSizeBytes, size);
+    });
+  }
+
+  for (const [text, timeoutMs] of [
+    ['0s', 0],
+    ['500ms', 500],
+    ['1.5s', 1500],
+    ['1m', 60_000],
+  ] as const) {
+    it(`reads the time ${text}`, () => {
+      assert.equal(configOf(`${REQUIRED}busy_timeout = "${text}"`).busyTimeoutMs, timeoutMs);
+    });
+  }
+
+  for (const text of ['2', '61s', '-1s', '2h', '']) {
+    it(`refuses ${JSON.stringify(text)} as a time to wait`, () => {
+      const [problem] = problemsOf(`${REQUIRED}busy_timeout = "${text}"`);
+      assert.match(problem ?? '', /busy_timeout ".*" is not a time such as "500ms" or "2s", at most "1m"/);
     });
   }
 
@@ -212,6 +233,7 @@ describe("containerd's own file", () => {
           fsOptions: '-m crc=1',
           address: '/run/dmthin/dmthin.sock',
           transport: 'auto',
+          busyTimeoutMs: 2000,
           logLevel: 'info',
           pool: { backing: undefined, blockSectors: undefined },
         },
