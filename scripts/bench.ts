@@ -13,7 +13,7 @@ import { runProcess } from '../src/base/process.ts';
 import { drawChart } from '../test/bench/chart.ts';
 import { type Part, type ReportedResult, RESULT_MARK } from '../test/bench/result.ts';
 import { type Row, rowOf } from '../test/bench/rows.ts';
-import { formatTable } from '../test/bench/table.ts';
+import { describeFigure, formatTable } from '../test/bench/table.ts';
 import { ensureImages } from '../test/images/ensure-images.ts';
 import { errorWords } from './words.ts';
 
@@ -73,7 +73,7 @@ async function main(options: Options): Promise<void> {
   console.log(`\n${machine}; kernel ${first.kernel}; ${describe(versions)}\n`);
   console.log(formatTable(rows));
   const growth = results.flatMap((result) => result.growth ?? []);
-  for (const { what, at, value, unit } of growth) console.log(`${what} ${at}: ${value.toFixed(1)} ${unit}`);
+  for (const figure of growth) console.log(describeFigure(figure));
   for (const [name, facts] of Object.entries(first.daemons ?? {})) {
     console.log(
       `${name}: ${facts.cpuSeconds.toFixed(1)} s of processor, at most ${facts.peakRssMiB} MiB resident`,

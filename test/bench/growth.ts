@@ -17,8 +17,8 @@ import { percentile } from './rows.ts';
 
 export interface GrowthFigure {
   readonly what: string;
-  /** How many of it there were. */
-  readonly at: number;
+  /** How many of it there were, or which part of it. */
+  readonly at: number | string;
   readonly value: number;
   readonly unit: 'ms' | '/s' | 'MiB';
 }

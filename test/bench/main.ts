@@ -7,6 +7,7 @@ import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { run } from '../e2e/harness/run.ts';
+import { accountForPrepare } from './account.ts';
 import { countOperations, type CountedRow } from './counts.ts';
 import { type GrowthFigure, type GrowthSize, measureGrowth } from './growth.ts';
 import { pullDebian, rootFilesystems, stackLayers } from './images.ts';
@@ -14,6 +15,7 @@ import { processFacts } from './process-facts.ts';
 import { type Part, type PartResult, RESULT_MARK } from './result.ts';
 import { createRecorder, type Recorder } from './rows.ts';
 import { manyCallers, measure, oneCaller, seed, unseed, warmUp } from './rounds.ts';
+import { describeFigure } from './table.ts';
 import { type Bench, openBench } from './targets.ts';
 
 interface Size {
@@ -126,10 +128,12 @@ const QUICK_GROWTH: GrowthSize = { snapshots: [50, 200], chains: [1, 16], caller
 
 async function growing(growthSize: GrowthSize): Promise<PartResult> {
   const growth: GrowthFigure[] = [];
-  await measureGrowth(growthSize, (figure) => {
+  const report = (figure: GrowthFigure): void => {
     growth.push(figure);
-    say(`${figure.what} ${figure.at}: ${figure.value.toFixed(1)} ${figure.unit}`);
-  });
+    say(describeFigure(figure));
+  };
+  await measureGrowth(growthSize, report);
+  await accountForPrepare(report);
   return { series: [], growth };
 }
 

@@ -1,4 +1,5 @@
 /** The rows as a table for people, each beside its goal. Pure. */
+import type { GrowthFigure } from './growth.ts';
 import { OPERATIONS, type Operation, type Row, type Target } from './rows.ts';
 
 interface Goal {
@@ -94,4 +95,8 @@ function formatLine(rows: readonly Row[], operation: Operation, callers: number)
 
 function format(value: number): string {
   return `${Number(value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2))}`;
+}
+
+export function describeFigure({ what, at, value, unit }: GrowthFigure): string {
+  return `${what} ${at}: ${value.toFixed(unit === 'ms' ? 2 : 0)} ${unit}`;
 }
