@@ -13,6 +13,7 @@ import { runProcess } from '../src/base/process.ts';
 import { drawChart } from '../test/bench/chart.ts';
 import { type Part, type ReportedResult, RESULT_MARK } from '../test/bench/result.ts';
 import { type Row, rowOf } from '../test/bench/rows.ts';
+import { PROCESS_START } from '../test/bench/growth.ts';
 import { describeFigure, formatTable } from '../test/bench/table.ts';
 import { ensureImages } from '../test/images/ensure-images.ts';
 import { errorWords } from './words.ts';
@@ -71,8 +72,8 @@ async function main(options: Options): Promise<void> {
   const machine = `${cpus()[0]?.model ?? 'unknown processor'}, ${first.cpus} in use${options.host ? '' : ', User-Mode Linux guest'}`;
   const versions = { dmthin: version, containerd: first.containerd, node: process.version };
   console.log(`\n${machine}; kernel ${first.kernel}; ${describe(versions)}\n`);
-  console.log(formatTable(rows));
   const growth = results.flatMap((result) => result.growth ?? []);
+  console.log(formatTable(rows, growth.find(({ what }) => what === PROCESS_START)?.value));
   for (const figure of growth) console.log(describeFigure(figure));
   for (const [name, facts] of Object.entries(first.daemons ?? {})) {
     console.log(

@@ -1,6 +1,7 @@
 /** Where the time of one Prepare goes: the moments at which its transactions and device steps begin and end. */
+import { run } from '../e2e/harness/run.ts';
 import { createNode, MiB } from '../guest/node.ts';
-import type { GrowthFigure } from './growth.ts';
+import { type GrowthFigure, PROCESS_START } from './growth.ts';
 import { percentile } from './rows.ts';
 
 const WARM_UP = 100;
@@ -41,4 +42,14 @@ export async function accountForPrepare(report: (figure: GrowthFigure) => void):
     const times = calls.slice(WARM_UP).map((call) => (call.get(to) ?? NaN) - (call.get(from) ?? NaN));
     report({ what: 'Prepare:', at: what, value: percentile(times, 0.5), unit: 'ms' });
   }
+}
+
+const STARTS = 100;
+
+/** What a process start costs: all that the built-in snapshotter would save without its own. */
+export async function measureProcessStart(report: (figure: GrowthFigure) => void): Promise<void> {
+  const startedAt = performance.now();
+  await run(['sh', '-c', `i=0; while [ $i -lt ${STARTS} ]; do dmsetup version >/dev/null; i=$((i+1)); done`]);
+  const value = (performance.now() - startedAt) / STARTS;
+  report({ what: PROCESS_START, at: 'dmsetup version', value, unit: 'ms' });
 }

@@ -23,6 +23,9 @@ export interface GrowthFigure {
   readonly unit: 'ms' | '/s' | 'MiB';
 }
 
+/** The figure that scripts/bench.ts takes the cost of a process start from. */
+export const PROCESS_START = 'one process:';
+
 export interface GrowthSize {
   readonly snapshots: readonly number[];
   readonly chains: readonly number[];

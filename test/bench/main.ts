@@ -7,7 +7,7 @@ import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { run } from '../e2e/harness/run.ts';
-import { accountForPrepare } from './account.ts';
+import { accountForPrepare, measureProcessStart } from './account.ts';
 import { countOperations, type CountedRow } from './counts.ts';
 import { type GrowthFigure, type GrowthSize, measureGrowth } from './growth.ts';
 import { pullDebian, rootFilesystems, stackLayers } from './images.ts';
@@ -134,6 +134,7 @@ async function growing(growthSize: GrowthSize): Promise<PartResult> {
   };
   await measureGrowth(growthSize, report);
   await accountForPrepare(report);
+  await measureProcessStart(report);
   return { series: [], growth };
 }
 

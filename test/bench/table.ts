@@ -31,16 +31,21 @@ const HEADING = [
   'floor',
   'goal',
   'builtin ÷ dmthin',
+  'without starts',
   'processes',
   'fsyncs',
   'ioctls',
 ] as const;
 
-/** Markdown, padded so that it reads well as it is. Times are p50 in ms; by many callers, operations a second. */
-export function formatTable(rows: readonly Row[]): string {
+/**
+ * Markdown, padded so that it reads well as it is. Times are p50 in ms; by many callers, operations a second.
+ * @param processStartMs what one process start costs here: the column `without starts` is the ratio with those of the
+ *   built-in snapshotter taken off its time.
+ */
+export function formatTable(rows: readonly Row[], processStartMs?: number): string {
   const lines = OPERATIONS.flatMap((operation) =>
     [...new Set(rows.filter((row) => row.operation === operation).map(({ callers }) => callers))].map(
-      (callers) => formatLine(rows, operation, callers),
+      (callers) => formatLine(rows, operation, callers, processStartMs),
     ),
   );
   const table = [HEADING, HEADING.map(() => '-'), ...lines];
@@ -53,7 +58,12 @@ export function formatTable(rows: readonly Row[]): string {
     .join('\n');
 }
 
-function formatLine(rows: readonly Row[], operation: Operation, callers: number): string[] {
+function formatLine(
+  rows: readonly Row[],
+  operation: Operation,
+  callers: number,
+  processStartMs = NaN,
+): string[] {
   const row = (target: Target): Row | undefined =>
     rows.find((one) => one.operation === operation && one.target === target && one.callers === callers);
   const many = callers > 1;
@@ -64,7 +74,11 @@ function formatLine(rows: readonly Row[], operation: Operation, callers: number)
     return found === undefined ? '' : many ? `${found.toFixed(0)}/s` : format(found);
   };
   const goal = GOALS[operation];
-  const ratio = ((row('builtin')?.p50Ms ?? NaN) / (row('dmthin')?.p50Ms ?? NaN)).toFixed(1);
+  const startsMs = (row('builtin')?.processes ?? NaN) * processStartMs;
+  const ratio = (takenOffMs: number): string => {
+    const value = ((row('builtin')?.p50Ms ?? NaN) - takenOffMs) / (row('dmthin')?.p50Ms ?? NaN);
+    return Number.isNaN(value) ? '' : value.toFixed(1);
+  };
   const counted = (pick: (row: Row) => number | null): string =>
     (['builtin', 'direct'] as const)
       .map((target) => row(target) ?? undefined)
@@ -86,7 +100,8 @@ function formatLine(rows: readonly Row[], operation: Operation, callers: number)
       : goal?.p50Ms === undefined
         ? ''
         : `≤ ${goal.p50Ms}`,
-    ratio === 'NaN' ? '' : ratio,
+    ratio(0),
+    many ? '' : ratio(startsMs),
     counted(({ processes }) => processes),
     counted(({ fsyncs }) => fsyncs),
     counted(({ ioctls }) => ioctls),

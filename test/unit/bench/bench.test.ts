@@ -61,19 +61,22 @@ describe('the trace', () => {
 
 describe('the table', () => {
   it('sets every figure beside its goal, with ratio and counts', () => {
-    const table = formatTable([
-      row({ p50Ms: 40, processes: 3, fsyncs: 12, ioctls: 8 }),
-      row({ target: 'dmthin', p50Ms: 4 }),
-      row({ target: 'direct', p50Ms: 2.5, processes: 0, fsyncs: 0, ioctls: 0.5 }),
-      row({ operation: 'Remove', target: 'direct', callers: 32, opsPerSecond: 99.6 }),
-    ]);
+    const table = formatTable(
+      [
+        row({ p50Ms: 40, processes: 3, fsyncs: 12, ioctls: 8 }),
+        row({ target: 'dmthin', p50Ms: 4 }),
+        row({ target: 'direct', p50Ms: 2.5, processes: 0, fsyncs: 0, ioctls: 0.5 }),
+        row({ operation: 'Remove', target: 'direct', callers: 32, opsPerSecond: 99.6 }),
+      ],
+      8,
+    );
     const cells = table
       .split('\n')
       .slice(2)
       .map((line) => line.split('|').map((cell) => cell.trim()));
     assert.deepEqual(cells, [
-      ['', 'Remove', '32', '', '', '100/s', '', '≥ 100/s', '', '', '', '', ''],
-      ['', 'Stat', '1', '40', '4', '2.5', '', '≤ 3', '10.0', '3 → 0', '12 → 0', '8 → 0.5', ''],
+      ['', 'Remove', '32', '', '', '100/s', '', '≥ 100/s', '', '', '', '', '', ''],
+      ['', 'Stat', '1', '40', '4', '2.5', '', '≤ 3', '10.0', '4.0', '3 → 0', '12 → 0', '8 → 0.5', ''],
     ]);
   });
 });
