@@ -5,6 +5,7 @@ import { CONFIG_KEYS, defaultConfigText, type KeyExplanation } from '../daemon/r
 import { loadConfig } from '../daemon/read-config.ts';
 import { formatSize, sectorsToBytes } from '../base/units.ts';
 import { addConfigContainerdCommand } from './config-containerd.ts';
+import type { Floor } from '../pool/health.ts';
 import type { CliDeps } from './deps.ts';
 import { ConfigProblemsError } from './failure.ts';
 import { formatFacts, printJson } from './terminal.ts';
@@ -78,12 +79,21 @@ function toSettings(config: Config) {
   };
 }
 
-function poolSettings({ backing, blockSectors }: PoolSettings) {
+function poolSettings({ backing, blockSectors, floors, maxDataBytes, onLowSpace }: PoolSettings) {
   return {
     ...(backing?.kind === 'loop'
       ? { loop_dir: backing.directory, data_size: backing.dataBytes, metadata_size: backing.metadataBytes }
       : {}),
     ...(backing?.kind === 'devices' ? { data_device: backing.data, metadata_device: backing.metadata } : {}),
     ...(blockSectors === undefined ? {} : { block_size: sectorsToBytes(blockSectors) }),
+    ...(maxDataBytes === undefined ? {} : { max_data_size: maxDataBytes }),
+    min_free_data: formatFloor(floors.data),
+    min_free_metadata: formatFloor(floors.metadata),
+    ...(onLowSpace === undefined ? {} : { on_low_space: onLowSpace }),
   };
+}
+
+/** A share as in the file, a size in bytes. */
+function formatFloor(floor: Floor): string | number {
+  return 'bytes' in floor ? floor.bytes : `${floor.percent}%`;
 }

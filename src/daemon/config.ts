@@ -3,6 +3,7 @@ import type { LogLevel } from '../base/log.ts';
 import type { Bytes, DmName, Sectors } from '../base/units.ts';
 import type { TransportName } from '../dm/client.ts';
 import type { FsType } from '../filesystem/types.ts';
+import type { Floors } from '../pool/health.ts';
 import type { PoolBacking } from '../pool/provision-facts.ts';
 
 /** Read when no `--config` is given. */
@@ -16,6 +17,11 @@ export interface PoolSettings {
   readonly backing: PoolBacking | undefined;
   /** Of a new pool; one that is there must have it. undefined: as it is, else the default. */
   readonly blockSectors: Sectors | undefined;
+  readonly floors: Floors;
+  /** How large the data of a pool on loop files may grow by itself; undefined: it does not. */
+  readonly maxDataBytes: Bytes | undefined;
+  /** Command line of what is run when the pool is low on space and cannot grow by itself. */
+  readonly onLowSpace: readonly string[] | undefined;
 }
 
 export interface Config {

@@ -2,12 +2,14 @@
  * The composition root: the only place that constructs everything. Opened in order, closed in reverse, also when the
  * start fails half-way.
  */
-import { DmthinError } from '../base/errors.ts';
+import { DmthinError, toDmthinError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { runProcess } from '../base/process.ts';
 import type { DmName } from '../base/units.ts';
 import { createBlockIo } from '../dm/block-io.ts';
 import type { DmClient } from '../dm/client.ts';
+import { type DmEvents, openDmEvents } from '../dm/events.ts';
+import { loadKoffi } from '../dm/ioctl-port.ts';
 import { openDmClient } from '../dm/open-client.ts';
 import { formatBase } from '../filesystem/format-base.ts';
 import { growFilesystem } from '../filesystem/grow.ts';
@@ -16,8 +18,9 @@ import { createHealthService } from '../grpc/health.ts';
 import { startServer } from '../grpc/server.ts';
 import { createSnapshotsService } from '../grpc/service.ts';
 import { createBlockDevices } from '../pool/block-devices.ts';
-import { DEFAULT_FLOORS } from '../pool/health.ts';
 import { createListPoolDevices } from '../pool/pool-devices.ts';
+import { createLockPool } from '../pool/pool-lock.ts';
+import { createSpaceKeeper } from '../pool/space-keeper.ts';
 import { openStore, type Store, type StoreOptions } from '../store/store.ts';
 import { createAssemblePool } from './assemble-pool.ts';
 import { chooseSocket } from '../systemd/activation.ts';
@@ -26,6 +29,8 @@ import { startWatchdog } from '../systemd/watchdog.ts';
 import type { Config } from './config.ts';
 import { createCore, type CoreOptions } from './core.ts';
 import { createSelfProbe, createTellState } from './service-state.ts';
+import { createLowSpaceCommand } from './low-space-command.ts';
+import { watchPool } from './watch-pool.ts';
 
 export interface Daemon {
   /** The socket's path. */
@@ -68,6 +73,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const dm = options.dm ?? (await openDmClient(config.transport, { run: runProcess, log, sequences: true }));
   stack.defer(() => dm.close());
 
+  const devices = createBlockDevices(runProcess);
+  const { onLowSpace } = config.pool;
   const core = createCore({
     store,
     dm,
@@ -79,8 +86,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     },
     listPoolDevices: createListPoolDevices({ dm, run: runProcess, poolName: config.poolName, log }),
     assemblePool: createAssemblePool({
-      ...{ store, dm, log },
-      devices: createBlockDevices(runProcess),
+      ...{ store, dm, devices, log },
       name: config.poolName,
       settings: config.pool,
     }),
@@ -88,7 +94,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     base: { fsType: config.fsType, sizeBytes: config.baseImageSizeBytes, fsOptions: config.fsOptions },
     asyncRemove: config.asyncRemove,
     discardBlocks: config.discardBlocks,
-    floors: DEFAULT_FLOORS,
+    floors: config.pool.floors,
     busyTimeoutMs: config.busyTimeoutMs,
     removalDelayMs: REMOVAL_DELAY_MS,
     removalRetryMs: REMOVAL_RETRY_MS,
@@ -98,10 +104,23 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   stack.defer(() => core.removals.stop());
   await core.gate.check();
   const tellState = createTellState(manager, core.gate, config.poolName);
+  const keeper = createSpaceKeeper({
+    ...{ dm, devices, log },
+    name: config.poolName,
+    lockPool: createLockPool(),
+    maxDataBytes: config.pool.maxDataBytes,
+    runCommand: onLowSpace === undefined ? undefined : createLowSpaceCommand(onLowSpace, runProcess, log),
+  });
   stack.defer(
-    repeat(POOL_CHECK_MS, async () => {
-      await core.gate.check();
-      await tellState();
+    watchPool({
+      check: async () => {
+        await core.gate.check();
+        await tellState();
+        await keeper.check();
+      },
+      events: await openEvents(dm, log),
+      pauseMs: POOL_CHECK_MS,
+      log,
     }),
   );
   const service = [
@@ -147,22 +166,16 @@ async function bindPool(store: Store, poolName: DmName): Promise<void> {
   await store.transaction('bind pool', (tx) => tx.setPoolName(poolName));
 }
 
-/** Runs `body` again and again, `pauseMs` after its last end. @returns a function that ends it. */
-function repeat(pauseMs: number, body: () => Promise<void>): () => Promise<void> {
-  let stopped = false;
-  let running: Promise<void> = Promise.resolve();
-  let timer: NodeJS.Timeout;
-  const schedule = (): void => {
-    timer = setTimeout(() => {
-      running = body().then(() => {
-        if (!stopped) schedule();
-      });
-    }, pauseMs);
-  };
-  schedule();
-  return async () => {
-    stopped = true;
-    clearTimeout(timer);
-    await running;
-  };
+/** Only the ioctl transport has events; without them the pool is polled. */
+async function openEvents(dm: DmClient, log: Log): Promise<DmEvents | undefined> {
+  if (dm.transport !== 'ioctl') return undefined;
+  try {
+    return await openDmEvents(await loadKoffi());
+  } catch (error) {
+    log.warn(
+      { error: toDmthinError(error, 'watch the pool') },
+      'device-mapper tells no events; the pool is polled',
+    );
+    return undefined;
+  }
 }

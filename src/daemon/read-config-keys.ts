@@ -129,6 +129,34 @@ export const CONFIG_KEYS = {
     value: '"64K"',
     ...UNSET,
   },
+  'pool.max_data_size': {
+    about: [
+      'A pool on loop files grows by itself up to this size when less than 20 % is free. Unset: only its',
+      'metadata grows by itself.',
+    ],
+    value: '"500G"',
+    ...UNSET,
+  },
+  'pool.min_free_data': {
+    about: ['Below this no new snapshot is made: "2%", or a size such as "10G". What exists keeps the rest.'],
+    value: '"2%"',
+    required: false,
+    original: false,
+  },
+  'pool.min_free_metadata': {
+    about: ['The same for the metadata.'],
+    value: '"5%"',
+    required: false,
+    original: false,
+  },
+  'pool.on_low_space': {
+    about: [
+      'A program and its arguments, run when less than 20 % is free and the pool cannot grow by itself, and',
+      'again below 10, 5 and 2 %. It learns which pool from DMTHIN_* in its environment.',
+    ],
+    value: '["/usr/local/sbin/grow-pool"]',
+    ...UNSET,
+  },
 } as const satisfies Record<ConfigKey, KeyExplanation>;
 
 /** A configuration file with every key, its explanation and its default. */

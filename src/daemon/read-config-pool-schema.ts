@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { toDmthinError } from '../base/errors.ts';
 import { type Bytes, parseSize } from '../base/units.ts';
+import { DEFAULT_FLOORS, type Floor } from '../pool/health.ts';
 import type { PoolBacking } from '../pool/provision-facts.ts';
 import { checkBlockSize, checkMetadataSize } from '../pool/provision-geometry.ts';
 import type { PoolSettings } from './config.ts';
@@ -44,6 +45,38 @@ function size<T>(example: string, check: (size: Bytes) => T) {
   );
 }
 
+/** `5%` or `10G`. */
+function floor(fallback: Floor) {
+  const schema = v.pipe(
+    v.string('must be text in quotes, such as "5%"'),
+    v.rawTransform(({ dataset, addIssue, NEVER }): Floor => {
+      if (dataset.value === '') return fallback;
+      const percent = /^(\d+(?:\.\d+)?)\s*%$/.exec(dataset.value)?.[1];
+      if (percent !== undefined && Number(percent) < 100) return { percent: Number(percent) };
+      const parsed = parseSize(dataset.value);
+      if (parsed !== undefined) return { bytes: parsed };
+      addIssue({
+        message: `${JSON.stringify(dataset.value)} is neither a share such as "5%" nor a size such as "10G"`,
+      });
+      return NEVER;
+    }),
+  );
+  return v.optional(schema, '');
+}
+
+const COMMAND = 'must be a list of texts, such as ["/usr/local/sbin/grow-pool", "--now"]';
+
+const command = v.optional(
+  v.pipe(
+    v.array(v.string(COMMAND), COMMAND),
+    v.check(
+      ([program]) => program === undefined || program.startsWith('/'),
+      'must begin with the absolute path of a program',
+    ),
+    v.transform((argv) => (argv.length === 0 ? undefined : argv)),
+  ),
+);
+
 const entries = {
   loop_dir: path('/var/lib/dmthin/pool'),
   data_size: size('100G', (parsed) => parsed),
@@ -51,9 +84,25 @@ const entries = {
   data_device: path('/dev/nvme1n1p2'),
   metadata_device: path('/dev/nvme1n1p1'),
   block_size: size('64K', checkBlockSize),
+  max_data_size: size('500G', (parsed) => parsed),
+  min_free_data: floor(DEFAULT_FLOORS.data),
+  min_free_metadata: floor(DEFAULT_FLOORS.metadata),
+  on_low_space: command,
 };
 
-export const poolSchema = v.optional(v.object(entries, 'must be a table: [pool]'), {});
+const table = v.pipe(
+  v.object(entries, 'must be a table: [pool]'),
+  v.forward(
+    v.partialCheck(
+      [['max_data_size'], ['data_size']],
+      ({ max_data_size: max, data_size: size }) => max === undefined || size === undefined || max >= size,
+      'is less than data_size',
+    ),
+    ['max_data_size'],
+  ),
+);
+
+export const poolSchema = v.optional(table, {});
 
 export type PoolKey = keyof typeof entries;
 type PoolValues = v.InferOutput<typeof poolSchema>;
@@ -81,6 +130,7 @@ export function findContradictions(table: Readonly<Record<string, unknown>>): Co
   };
   both('data_device', 'loop_dir');
   both('metadata_device', 'loop_dir');
+  both('max_data_size', 'data_device');
   needs('loop_dir', 'data_size');
   if (!has('loop_dir')) {
     needs('data_device', 'metadata_device');
@@ -95,7 +145,13 @@ export function findContradictions(table: Readonly<Record<string, unknown>>): Co
 }
 
 export function toPoolSettings(values: PoolValues): PoolSettings {
-  return { backing: toBacking(values), blockSectors: values.block_size };
+  return {
+    backing: toBacking(values),
+    blockSectors: values.block_size,
+    floors: { data: values.min_free_data, metadata: values.min_free_metadata },
+    maxDataBytes: values.max_data_size,
+    onLowSpace: values.on_low_space,
+  };
 }
 
 function toBacking(values: PoolValues): PoolBacking | undefined {

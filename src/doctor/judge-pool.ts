@@ -66,11 +66,11 @@ export function judgeGeometry({ pool, config }: Facts): Finding {
 const WARN_PERCENT = { data: 10, metadata: 15 } as const;
 
 export function judgeDataSpace({ pool }: Facts): Finding {
-  return judgeSpace(pool, 'data', DEFAULT_FLOORS.dataPercent);
+  return judgeSpace(pool, 'data', DEFAULT_FLOORS.data.percent);
 }
 
 export function judgeMetadataSpace({ pool }: Facts): Finding {
-  return judgeSpace(pool, 'metadata', DEFAULT_FLOORS.metadataPercent);
+  return judgeSpace(pool, 'metadata', DEFAULT_FLOORS.metadata.percent);
 }
 
 function judgeSpace(pool: Facts['pool'], kind: 'data' | 'metadata', floorPercent: number): Finding {

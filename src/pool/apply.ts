@@ -4,7 +4,7 @@ import { createKeyedMutex } from '../base/keyed-mutex.ts';
 import { retry } from '../base/retry.ts';
 import { bytesToSectors, type DmName } from '../base/units.ts';
 import type { BlockIo } from '../dm/block-io.ts';
-import { devicePath, type DmClient, type DmLine } from '../dm/client.ts';
+import { type CreateOptions, devicePath, type DmClient, type DmLine } from '../dm/client.ts';
 import { type HealthyPoolStatus, parsePoolStatus } from '../dm/status.ts';
 import { thinTable } from '../dm/tables.ts';
 import { requireCommitting } from './health.ts';
@@ -15,6 +15,9 @@ type StepKind = DeviceStep['do'];
 type Executors = {
   readonly [K in StepKind]: (step: Extract<DeviceStep, { do: K }>, signal?: AbortSignal) => Promise<void>;
 };
+
+/** The kernel suspends the active devices of a pool with it, one after another: with hundreds that takes seconds. */
+const RESUME_WAIT_MS = 30_000;
 
 export interface ApplyOptions {
   readonly dm: DmClient;
@@ -77,13 +80,39 @@ function createExecutors({ dm, blocks, poolName, storeId, busyTimeoutMs }: Apply
     });
   }
 
+  /**
+   * While a pool is suspended, as it is for a moment when it grows, the kernel activates nothing on it and says EINVAL;
+   * so it does just before it shows the pool as suspended, when only the new table that waits can be seen.
+   * The first time may have been just before it was resumed, so it deserves a second one.
+   * @throws unavailable when it stays suspended.
+   */
+  async function create(name: DmName, options: CreateOptions): Promise<void> {
+    let refused = false;
+    await retry(
+      { codes: ['unavailable'], deadlineMs: RESUME_WAIT_MS, pauseMs: 5, maxPauseMs: 100 },
+      async () => {
+        try {
+          await dm.create(name, options);
+        } catch (error) {
+          if (!hasCode(error, 'invalid_argument')) throw error;
+          const pool = await dm.info(poolName);
+          const changing = pool?.suspended === true || pool?.inactive === true;
+          if (refused && !changing) throw error;
+          refused = true;
+          const nextStep = `if nobody is growing or repairing the pool: dmsetup resume ${poolName}`;
+          throw error.with({ what: 'the thin pool is suspended', nextStep }, 'unavailable');
+        }
+      },
+    );
+  }
+
   async function activate(step: ActivateStep): Promise<void> {
     const uuid = deviceUuid(storeId, step.id);
     const table = [
       thinTable({ length: bytesToSectors(step.sizeBytes), poolDevice: step.poolDevice, deviceId: step.id }),
     ];
     try {
-      await dm.create(step.name, { uuid, table });
+      await create(step.name, { uuid, table });
     } catch (error) {
       if (!hasCode(error, 'busy')) throw error;
       const info = await dm.info(step.name);
@@ -103,7 +132,7 @@ function createExecutors({ dm, blocks, poolName, storeId, busyTimeoutMs }: Apply
         return;
       }
       if (info !== undefined) await dm.remove(step.name);
-      await dm.create(step.name, { uuid, table });
+      await create(step.name, { uuid, table });
     }
   }
 

@@ -1,7 +1,7 @@
 /** Whether a pool can be used, and what to do when it cannot. Pure. */
 import { DmthinError } from '../base/errors.ts';
-import type { DmName } from '../base/units.ts';
-import type { HealthyPoolStatus, PoolStatus } from '../dm/status.ts';
+import { type Bytes, type DmName, formatSize } from '../base/units.ts';
+import { type HealthyPoolStatus, METADATA_BLOCK_BYTES, type PoolStatus } from '../dm/status.ts';
 
 /**
  * What a caller is about to do with the pool.
@@ -9,13 +9,16 @@ import type { HealthyPoolStatus, PoolStatus } from '../dm/status.ts';
  */
 export type PoolUse = 'read' | 'change' | 'allocate';
 
-/** Below these shares nothing new is made: what exists keeps the rest to grow into. */
+/** How much must be free: a share of the whole, or a size. */
+export type Floor = { readonly percent: number } | { readonly bytes: Bytes };
+
+/** Below these nothing new is made: what exists keeps the rest to grow into. */
 export interface Floors {
-  readonly dataPercent: number;
-  readonly metadataPercent: number;
+  readonly data: Floor;
+  readonly metadata: Floor;
 }
 
-export const DEFAULT_FLOORS: Floors = { dataPercent: 2, metadataPercent: 5 };
+export const DEFAULT_FLOORS = { data: { percent: 2 }, metadata: { percent: 5 } } as const satisfies Floors;
 
 export const POOL_REPAIR =
   'stop dmthin, deactivate the pool, run thin_check and if it complains thin_repair on its metadata device, activate it again';
@@ -45,35 +48,63 @@ export function requireCommitting(op: string, name: DmName, status: PoolStatus):
   return status;
 }
 
-/** @returns the status when the pool can be used so. @throws unavailable; resource_exhausted. */
+/**
+ * @param dataBlockBytes size of the pool's blocks; asked for where the floor of the data is a size.
+ * @returns the status when the pool can be used so. @throws unavailable; resource_exhausted.
+ */
 export function requireUsable(
   op: string,
   name: DmName,
   status: PoolStatus,
   use: PoolUse,
   floors: Floors,
+  dataBlockBytes: number,
 ): HealthyPoolStatus {
   if (use === 'read' && status.kind === 'ok') return status;
   const committing = requireCommitting(op, name, status);
-  return use === 'allocate' ? requireRoom(op, name, committing, floors) : committing;
+  return use === 'allocate' ? requireRoom(op, name, committing, floors, dataBlockBytes) : committing;
 }
 
-function requireRoom(op: string, name: DmName, status: HealthyPoolStatus, floors: Floors): HealthyPoolStatus {
+function requireRoom(
+  op: string,
+  name: DmName,
+  status: HealthyPoolStatus,
+  floors: Floors,
+  dataBlockBytes: number,
+): HealthyPoolStatus {
   const refuse = (what: string, nextStep: string): DmthinError =>
     new DmthinError('resource_exhausted', { op, what, device: name, poolStatus: status.raw, nextStep });
   const grow = 'grow the pool (dmthin pool extend, or your own way) or remove snapshots and images';
   if (status.mode === 'out_of_data_space') throw refuse('the thin pool is out of data space', grow);
-  const data = freePercent(status.usedDataBlocks, status.totalDataBlocks);
-  if (data < floors.dataPercent) {
-    throw refuse(`only ${data.toFixed(1)}% of the thin pool's data space is free`, grow);
-  }
-  const metadata = freePercent(status.usedMetadataBlocks, status.totalMetadataBlocks);
-  if (metadata < floors.metadataPercent) {
-    throw refuse(`only ${metadata.toFixed(1)}% of the thin pool's metadata space is free`, grow);
-  }
+  const low =
+    tellLow('data', status.usedDataBlocks, status.totalDataBlocks, dataBlockBytes, floors.data) ??
+    tellLow(
+      'metadata',
+      status.usedMetadataBlocks,
+      status.totalMetadataBlocks,
+      METADATA_BLOCK_BYTES,
+      floors.metadata,
+    );
+  if (low !== undefined) throw refuse(low, grow);
   return status;
 }
 
-function freePercent(used: number, total: number): number {
-  return total === 0 ? 0 : ((total - used) / total) * 100;
+/** @returns what is wrong; undefined when enough is free. */
+function tellLow(
+  space: string,
+  used: number,
+  total: number,
+  blockBytes: number,
+  floor: Floor,
+): string | undefined {
+  const free = total - used;
+  if ('bytes' in floor) {
+    return free * blockBytes >= floor.bytes
+      ? undefined
+      : `only ${formatSize(free * blockBytes)} of the thin pool's ${space} space are free, less than the ${formatSize(floor.bytes)} to keep`;
+  }
+  const percent = total === 0 ? 0 : (free / total) * 100;
+  return percent >= floor.percent
+    ? undefined
+    : `only ${percent.toFixed(1)}% of the thin pool's ${space} space is free`;
 }

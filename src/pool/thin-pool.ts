@@ -1,8 +1,9 @@
 /** The thin pool as the kernel shows it now. Nothing is cached: another hand may repair or replace it at any time. */
 import { DmthinError, hasCode, toDmthinError, type ErrorCode } from '../base/errors.ts';
-import type { DmName } from '../base/units.ts';
+import { type DmName, sectorsToBytes } from '../base/units.ts';
 import type { DmClient } from '../dm/client.ts';
 import { parsePoolStatus, type HealthyPoolStatus } from '../dm/status.ts';
+import { parsePoolTable } from '../dm/tables.ts';
 import { poolMissing, requireUsable, type Floors, type PoolUse } from './health.ts';
 
 export interface PoolView {
@@ -29,10 +30,21 @@ const POOL_CODES: readonly ErrorCode[] = ['unavailable', 'resource_exhausted', '
 
 export function createThinPool(dm: DmClient, name: DmName, floors: Floors): ThinPool {
   async function look(op: string, use: PoolUse): Promise<PoolView> {
-    const [info, lines] = await Promise.all([dm.info(name), statusLines()]);
+    const [info, lines, blockBytes] = await Promise.all([dm.info(name), statusLines(), dataBlockBytes(use)]);
     if (info === undefined || lines === undefined) throw poolMissing(op, name);
-    const status = requireUsable(op, name, parsePoolStatus(name, lines), use, floors);
+    const status = requireUsable(op, name, parsePoolStatus(name, lines), use, floors, blockBytes);
     return { device: `${info.major}:${info.minor}`, status };
+  }
+
+  /** Only a floor that is a size needs it. */
+  async function dataBlockBytes(use: PoolUse): Promise<number> {
+    if (use !== 'allocate' || !('bytes' in floors.data)) return 0;
+    try {
+      return sectorsToBytes(parsePoolTable(name, await dm.table(name)).blockSectors);
+    } catch (error) {
+      if (hasCode(error, 'not_found')) return 0;
+      throw error;
+    }
   }
 
   async function statusLines() {

@@ -122,6 +122,15 @@ export function describePools(open: () => DmHarness): void {
       await rejects(dm.resume(pool), 'invalid_argument', 'EINVAL', pool);
     });
 
+    it('takes messages while it is suspended, but activates nothing', async () => {
+      const { name: pool } = await makePool(harness);
+      await dm.suspend(pool, { noFlush: true });
+      await dm.message(pool, 'create_thin 5');
+      await assert.rejects(activateThin(dm, pool, 'early', 5), { code: 'invalid_argument' });
+      await dm.resume(pool);
+      await activateThin(dm, pool, 'early', 5);
+    });
+
     it('is unavailable for changes when it is read-only', async () => {
       const { name: pool, table } = await makePool(harness);
       await dm.load(pool, [table(SMALL_POOL, ['read_only', 'error_if_no_space'])]);

@@ -122,6 +122,10 @@ export function createFakeKernel(): FakeKernel {
         const table = parseThinTable(name, [line]);
         const pool = poolByNumber(table.poolDevice);
         if (pool === undefined || pool[1].mode === 'fail') throw new Errno('EINVAL', 'no usable pool');
+        const owner = [...devices.values()].find(
+          ({ minor }) => `${FAKE_MAJOR}:${minor}` === table.poolDevice,
+        );
+        if (owner?.suspended === true) throw new Errno('EINVAL', 'the pool is suspended');
         if (!pool[1].thins.has(table.deviceId)) throw new Errno('ENODATA', `no thin ${table.deviceId}`);
         return;
       }

@@ -14,6 +14,7 @@ import { poolTable, type PoolFeature } from '../../src/dm/tables.ts';
 import { connect, type SnapshotsClient } from '../../src/grpc/client.ts';
 import type { Mount } from '../../src/snapshotter/snapshotter.ts';
 import { createLoopDevices } from './loop-devices.ts';
+import { NO_POOL } from '../fakes/pool-settings.ts';
 
 export const MiB = 1024 * 1024;
 
@@ -91,7 +92,7 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
     transport: 'ioctl',
     busyTimeoutMs: 2000,
     logLevel: 'info',
-    pool: { backing: undefined, blockSectors: undefined },
+    pool: NO_POOL,
     ...overrides,
   });
 

@@ -27,7 +27,7 @@ describe('config default', () => {
       transport: 'auto',
       busy_timeout: '2s',
       log_level: 'info',
-      pool: {},
+      pool: { min_free_data: '2%', min_free_metadata: '5%' },
     });
   });
 });

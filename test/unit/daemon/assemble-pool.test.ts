@@ -8,6 +8,7 @@ import { bytes, deviceId, dmName } from '../../../src/base/units.ts';
 import { createAssemblePool } from '../../../src/daemon/assemble-pool.ts';
 import { openStore } from '../../../src/store/store.ts';
 import { createMachine } from '../../fakes/machine.ts';
+import { NO_POOL } from '../../fakes/pool-settings.ts';
 import { refuses } from '../../refuses.ts';
 
 it('a store that has devices gets its own pool or none, and callers hear why as unavailable', async () => {
@@ -18,7 +19,7 @@ it('a store that has devices gets its own pool or none, and callers hear why as 
   stack.defer(() => store.close());
   const machine = createMachine();
   const backing = { kind: 'loop', directory: '/var/pools', dataBytes: bytes(2 ** 30) } as const;
-  const settings = { backing: { ...backing, metadataBytes: undefined }, blockSectors: undefined };
+  const settings = { ...NO_POOL, backing: { ...backing, metadataBytes: undefined } };
   const assemble = createAssemblePool({ ...machine, name: dmName('p'), settings, store, log: silentLog });
 
   await assemble();

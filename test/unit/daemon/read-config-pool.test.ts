@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { PoolSettings } from '../../../src/daemon/config.ts';
+import { NO_POOL } from '../../fakes/pool-settings.ts';
 import { formatProblem, parseConfig } from '../../../src/daemon/read-config.ts';
 
 const REQUIRED = 'pool_name = "p"\nbase_image_size = "1GB"\n';
@@ -21,6 +22,7 @@ describe('the table [pool]', () => {
   it('describes a pool on loop files', () => {
     const table = 'loop_dir = "/p"\ndata_size = "2G"\nmetadata_size = "8M"\nblock_size = "128K"\n';
     assert.deepEqual(poolOf(table), {
+      ...NO_POOL,
       backing: { kind: 'loop', directory: '/p', dataBytes: 2 ** 31, metadataBytes: 2 ** 23 },
       blockSectors: 256,
     });
@@ -71,6 +73,48 @@ data_device = 3
       assert.deepEqual(problemsOf(`${REQUIRED}[pool]\n${table}`), [problem]);
     });
   }
+
+  it('bounds growth, keeps room and names a command', () => {
+    const table = `loop_dir = "/p"
+data_size = "1G"
+max_data_size = "2G"
+min_free_data = "3G"
+min_free_metadata = "7.5 %"
+on_low_space = ["/bin/grow", "it"]`;
+    const { floors, maxDataBytes, onLowSpace } = poolOf(table);
+    assert.deepEqual(floors, { data: { bytes: 3 * 2 ** 30 }, metadata: { percent: 7.5 } });
+    assert.equal(maxDataBytes, 2 ** 31);
+    assert.deepEqual(onLowSpace, ['/bin/grow', 'it']);
+    assert.deepEqual(poolOf('min_free_data = ""\non_low_space = []'), NO_POOL);
+  });
+
+  for (const [table, problem] of [
+    [
+      'min_free_data = "100%"',
+      'min_free_data "100%" is neither a share such as "5%" nor a size such as "10G"',
+    ],
+    ['min_free_metadata = 5', 'min_free_metadata must be text in quotes, such as "5%"'],
+    [
+      'on_low_space = "/bin/true"',
+      'on_low_space must be a list of texts, such as ["/usr/local/sbin/grow-pool", "--now"]',
+    ],
+    ['on_low_space = ["grow"]', 'on_low_space must begin with the absolute path of a program'],
+  ] as const) {
+    it(`refuses ${table}`, () => {
+      assert.deepEqual(problemsOf(`${REQUIRED}[pool]\n${table}`), [`FILE:4: pool.${problem}`]);
+    });
+  }
+
+  it('refuses a limit below the size, and one for disks', () => {
+    assert.deepEqual(
+      problemsOf(`${REQUIRED}[pool]\nloop_dir = "/p"\ndata_size = "2G"\nmax_data_size = "1G"`),
+      ['FILE:6: pool.max_data_size is less than data_size'],
+    );
+    const disks = 'data_device = "/a"\nmetadata_device = "/b"\nmax_data_size = "1G"';
+    assert.deepEqual(problemsOf(`${REQUIRED}[pool]\n${disks}`), [
+      'FILE:6: pool.max_data_size cannot stand beside data_device: a pool is either on files or on disks',
+    ]);
+  });
 
   it('is a table', () => {
     assert.deepEqual(problemsOf(`${REQUIRED}pool = 3`), ['FILE:3: pool must be a table: [pool]']);

@@ -12,6 +12,7 @@ import {
   loadConfig,
   parseConfig,
 } from '../../../src/daemon/read-config.ts';
+import { NO_POOL } from '../../fakes/pool-settings.ts';
 
 const REQUIRED = 'pool_name = "p"\nbase_image_size = "1GB"\n';
 
@@ -41,7 +42,7 @@ describe('a configuration of our own', () => {
       transport: 'auto',
       busyTimeoutMs: 2000,
       logLevel: 'info',
-      pool: { backing: undefined, blockSectors: undefined },
+      pool: NO_POOL,
     });
   });
 
@@ -68,7 +69,7 @@ log_level = "debug"
       transport: 'dmsetup',
       busyTimeoutMs: 500,
       logLevel: 'debug',
-      pool: { backing: undefined, blockSectors: undefined },
+      pool: NO_POOL,
     });
   });
 
@@ -235,7 +236,7 @@ describe("containerd's own file", () => {
           transport: 'auto',
           busyTimeoutMs: 2000,
           logLevel: 'info',
-          pool: { backing: undefined, blockSectors: undefined },
+          pool: NO_POOL,
         },
       });
     });

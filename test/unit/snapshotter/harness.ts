@@ -7,6 +7,7 @@ import { silentLog } from '../../../src/base/log.ts';
 import { bytes, deviceId, dmName, sectors, type DmName } from '../../../src/base/units.ts';
 import { createCore, type Core, type CoreOptions } from '../../../src/daemon/core.ts';
 import { poolTable } from '../../../src/dm/tables.ts';
+import { DEFAULT_FLOORS } from '../../../src/pool/health.ts';
 import { openStore, type Store } from '../../../src/store/store.ts';
 import {
   createFakeDmClient,
@@ -68,7 +69,7 @@ export async function createWorld(): Promise<World> {
         base: { fsType: 'ext4', sizeBytes: bytes(64 * MiB), fsOptions: '' },
         asyncRemove: false,
         discardBlocks: false,
-        floors: { dataPercent: 2, metadataPercent: 5 },
+        floors: DEFAULT_FLOORS,
         busyTimeoutMs: 30,
         removalDelayMs: 1_000_000,
         removalRetryMs: 1_000_000,

@@ -399,3 +399,27 @@ test('acknowledges nothing that the pool could not write down', async () => {
   await snapshotter.cleanup();
   assert.equal(store.removals().length, 0);
 });
+
+test('a pool that is suspended for a moment, because it grows, fails no Prepare', async () => {
+  await using world = await createWorld();
+  let resumeAt: string | undefined = 'load';
+  const running = await world.start({
+    hooks: {
+      after: undefined,
+      before({ step, device }) {
+        if (step === 'load' && device?.startsWith(`${POOL}-snap-`) === true && resumeAt === 'load') {
+          world.kernel.suspend(POOL);
+          resumeAt = 'info';
+        } else if (step === 'info' && device === POOL && resumeAt === 'info') {
+          resumeAt = undefined;
+          // Seen suspended, and resumed right after.
+          queueMicrotask(() => world.kernel.resume(POOL));
+        }
+      },
+    },
+  });
+  await running.snapshotter.prepare('a', '', {});
+  assert.equal(resumeAt, undefined);
+  assert.equal(activeDevices(world.kernel).length, 1);
+  await running.stop();
+});
