@@ -1,7 +1,8 @@
 /** Both transports beside a running udevd: its links and ours agree, and nobody holds or scans our devices. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { access, mkdir, readFile, readlink } from 'node:fs/promises';
+import { once } from 'node:events';
+import { access, mkdir, readFile, readlink, rm } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runChecked, runProcess } from '../../src/base/process.ts';
@@ -32,7 +33,13 @@ describe('beside udevd', { skip }, () => {
     udevd = spawn(UDEVD, [], { stdio: 'ignore' });
     while (!(await exists(CONTROL))) await sleep(20);
   });
-  after(() => udevd?.kill());
+  after(async () => {
+    if (udevd === undefined) return;
+    udevd.kill();
+    await once(udevd, 'exit');
+    // What else runs here is to find a machine without udevd again.
+    await rm(CONTROL);
+  });
 
   for (const transport of ['ioctl', 'dmsetup'] as const) {
     it(`a device of the ${transport} transport keeps its link and is left alone`, async () => {
