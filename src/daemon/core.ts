@@ -9,6 +9,7 @@ import { createApply, type ApplyOptions } from '../pool/apply.ts';
 import { baseKey, createEnsureBase, type BaseSpec } from '../pool/base-device.ts';
 import { createReadDeviceTotals } from '../pool/device-totals.ts';
 import { createGate, type Gate } from '../pool/gate.ts';
+import { createGeneration } from '../pool/generation.ts';
 import type { Floors } from '../pool/health.ts';
 import type { ListPoolDevices } from '../pool/pool-devices.ts';
 import { recover } from '../pool/recovery.ts';
@@ -54,6 +55,8 @@ export interface Core {
   readonly snapshotter: Snapshotter;
   readonly gate: Gate;
   readonly removals: RemovalWorker;
+  /** Marks the end of this run in the pool, after all that changes it. Never throws. */
+  endGeneration(): Promise<void>;
 }
 
 export function createCore(options: CoreOptions): Core {
@@ -68,18 +71,21 @@ export function createCore(options: CoreOptions): Core {
     delayMs: options.removalDelayMs,
     retryMs: options.removalRetryMs,
   });
+  const generation = createGeneration({ store, dm, poolName: options.poolName, log });
   const gate = createGate({
     pool,
     assemble: options.assemblePool,
-    recover: (view) =>
-      recover(
+    recover: async (view) => {
+      await generation.check(view);
+      return recover(
         {
           ...{ store, dm, pool, apply, locks, log },
           listPoolDevices: options.listPoolDevices,
           wantedBaseKey: baseKey(base),
         },
         view,
-      ),
+      );
+    },
     onOpen: () => removals.wake(),
     log,
   });
@@ -103,5 +109,5 @@ export function createCore(options: CoreOptions): Core {
     log,
     nowMs: Date.now,
   };
-  return { snapshotter: createSnapshotter(context), gate, removals };
+  return { snapshotter: createSnapshotter(context), gate, removals, endGeneration: () => generation.end() };
 }

@@ -101,6 +101,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     log,
     onStep: options.onStep,
   });
+  stack.defer(() => core.endGeneration());
   stack.defer(() => core.removals.stop());
   await core.gate.check();
   const tellState = createTellState(manager, core.gate, config.poolName);

@@ -3,7 +3,7 @@
  * Programs: losetup, blkid and wipefs, all of util-linux.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rm, rmdir, stat, statfs } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rm, rmdir, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DmthinError, type ErrorDetail } from '../base/errors.ts';
 import { runChecked, type RunProcess } from '../base/process.ts';
@@ -32,6 +32,8 @@ export interface BlockDevices {
   describe(path: string): Promise<PathFacts | undefined>;
   /** A filesystem, another device or LVM holds the block device exclusively. */
   isInUse(device: string): Promise<boolean>;
+  /** The devices that stand on the block device of that number, by their paths. */
+  holders(number: string): Promise<string[]>;
   /** At most `length` bytes from the start. */
   readStart(path: string, length: number): Promise<Buffer>;
   /** What libblkid finds in low-level probing, for example `ext4` or `gpt`. */
@@ -95,6 +97,17 @@ export function createBlockDevices(run: RunProcess, sysfs = '/sys'): BlockDevice
           if (errnoOf(error) === 'EBUSY') return true;
           throw error;
         }
+      }),
+    holders: (number) =>
+      explained('look at', number, async () => {
+        const names = (await readdir(`${sysfs}/dev/block/${number}/holders`).catch(absentAsUndefined)) ?? [];
+        return Promise.all(
+          names.map(async (name) => {
+            const path = `${sysfs}/class/block/${name}/dm/name`;
+            const dmDevice = (await readFile(path, 'utf8').catch(absentAsUndefined))?.trimEnd();
+            return dmDevice === undefined ? `/dev/${name}` : `/dev/mapper/${dmDevice}`;
+          }),
+        );
       }),
     readStart: (path, length) =>
       explained('read', path, async () => {

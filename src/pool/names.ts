@@ -19,6 +19,11 @@ export function discardDeviceName(poolName: DmName, id: DeviceId): DmName {
   return dmName(`${poolName}-discard-${id}`);
 }
 
+/** Of a pool that dmthin made, which the prefix tells from any other. Device-mapper takes 128 bytes. */
+export function poolUuid(name: DmName): string {
+  return `DMTHIN-POOL-${name}`;
+}
+
 /** How the uuid of every thin device of ours begins, whichever store made it. */
 export const DEVICE_UUID_PREFIX = 'DMTHIN-';
 

@@ -2,13 +2,9 @@
 import { DmthinError, hasCode, toDmthinError } from '../base/errors.ts';
 import { type DmName, formatSize, sectorsToBytes } from '../base/units.ts';
 import { poolTable } from '../dm/tables.ts';
+import { poolUuid } from './names.ts';
 import type { ProvisionDeps, Role } from './provision-facts.ts';
 import type { Plan, PoolGeometry, Step } from './provision-plan.ts';
-
-/** Device-mapper takes 128 bytes; the prefix tells a pool that dmthin made from any other. */
-export function poolUuid(name: DmName): string {
-  return `DMTHIN-POOL-${name}`;
-}
 
 /** One line for people, as `--dry-run` prints it. */
 export function describeStep(step: Step, name: DmName): string {

@@ -6,7 +6,7 @@ import { type PoolFacts, type PoolRequest, type Role, ROLES, type Volume } from 
 
 /** The volume is of the right kind and size, and nobody else has it. */
 export function checkVolume(request: PoolRequest, role: Role, volume: Volume): void {
-  const { kind, path, inUse } = volume;
+  const { kind, path, inUse, heldBy } = volume;
   const { backing } = request;
   if (backing.kind === 'devices' && kind === 'absent') {
     throw refusal('not_found', request, `there is no ${role} device ${path}`);
@@ -32,8 +32,10 @@ export function checkVolume(request: PoolRequest, role: Role, volume: Volume): v
     throw refusal(
       'busy',
       request,
-      `${path} is in use: mounted, or part of another device`,
-      'lsblk, findmnt and dmsetup ls --tree show by what',
+      `${path} is in use: ${heldBy.length === 0 ? 'mounted, or part of another device' : `${heldBy.join(', ')} stands on it`}`,
+      heldBy.length === 0
+        ? 'lsblk, findmnt and dmsetup ls --tree show by what'
+        : `if that is this pool under another name: dmsetup rename ${heldBy.join(' ')} ${request.name}`,
     );
   }
   checkFileSize(request, role, volume);

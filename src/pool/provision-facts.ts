@@ -59,6 +59,8 @@ export interface Volume {
   readonly numbers: readonly string[];
   /** The device is mounted, or another device stands on it. */
   readonly inUse: boolean;
+  /** The devices that stand on it. */
+  readonly heldBy: readonly string[];
 }
 
 export type LivePool =
@@ -122,21 +124,23 @@ async function readVolume(devices: BlockDevices, path: string, role: Role, probe
   const facts = await devices.describe(path);
   const blank = { kind: 'blank' } as const;
   if (facts === undefined) {
-    const nothing = { sizeBytes: undefined, device: undefined, numbers: [], inUse: false };
+    const nothing = { sizeBytes: undefined, device: undefined, numbers: [], inUse: false, heldBy: [] };
     return { path, kind: 'absent', content: blank, ...nothing };
   }
   const kind = facts.kind === 'directory' ? 'other' : facts.kind;
   const nodes = kind === 'block' ? [path] : kind === 'file' ? await devices.loopsOf(path) : [];
   const [device] = nodes;
-  const numbers = await Promise.all(nodes.map(async (node) => (await devices.describe(node))?.number));
+  const described = await Promise.all(nodes.map(async (node) => (await devices.describe(node))?.number));
+  const numbers = described.filter((number) => number !== undefined);
+  const inUse = probe && device !== undefined && (await devices.isInUse(device));
+  const heldBy = inUse ? (await Promise.all(numbers.map((number) => devices.holders(number)))).flat() : [];
   return {
     path,
     kind,
     sizeBytes: facts.sizeBytes,
     content: probe && kind !== 'other' ? await readContent(devices, path, role) : blank,
     device,
-    numbers: numbers.filter((number) => number !== undefined),
-    inUse: probe && device !== undefined && (await devices.isInUse(device)),
+    ...{ numbers, inUse, heldBy },
   };
 }
 

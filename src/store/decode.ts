@@ -56,6 +56,11 @@ const metaSchema = v.object({
   poolName: v.nullable(v.string()),
   /** Whether the ids that the pool had before us are marked foreign. */
   poolScanned: v.boolean(),
+  /**
+   * The transaction id of a pool that dmthin made: before our last change of it, and after. Text, because it has 64 bits.
+   * null: never changed by this store.
+   */
+  generation: v.optional(v.nullable(v.object({ before: v.string(), after: v.string() })), null),
   nextSnapshotId: v.pipe(count, v.minValue(1)),
   /** Counts up for ever; the id is this modulo the id space. */
   nextDeviceId: v.pipe(count, v.minValue(1)),

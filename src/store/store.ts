@@ -62,6 +62,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       storeId: randomUUID(),
       poolName: null,
       poolScanned: false,
+      generation: null,
       nextSnapshotId: 1,
       nextDeviceId: 1,
     };

@@ -4,6 +4,7 @@
  */
 import { DmthinError } from '../base/errors.ts';
 import { deviceId, MAX_DEVICE_ID, snapshotId, type DeviceId, type SnapshotId } from '../base/units.ts';
+import type { Meta } from './decode.ts';
 import type { StoreReader } from './reader.ts';
 import { isLegalMove, type BaseRecord, type CreatingRecord, type SnapshotRecord } from './records.ts';
 import type { Tables } from './tables.ts';
@@ -25,6 +26,13 @@ export interface StoreWriter extends StoreReader {
   markForeign(id: DeviceId): void;
   /** Binds the store to a pool whose devices are not known yet. */
   setPoolName(name: string): void;
+  /** What the pool's transaction id is before and after the change that follows. */
+  setGeneration(generation: NonNullable<Meta['generation']>): void;
+  /**
+   * Gives up all that is `creating` or `removing`, and marks its devices as foreign: they are never deleted nor handed out.
+   * What else the pool has is to be listed again.
+   */
+  keepUnfinished(): DeviceId[];
   /** Marks those of `ids` that nobody owns as foreign: the pool had them before us. */
   markScanned(ids: readonly DeviceId[]): void;
 }
@@ -86,6 +94,26 @@ export function createWriter(tables: Tables, reader: StoreReader): StoreWriter {
     if (record.parentId !== null) void tables.children.put([record.parentId, record.id], true);
   }
 
+  function forgetSnapshot(id: SnapshotId): void {
+    const record = mustHave(id);
+    if (record.state !== 'creating' && record.state !== 'removing') {
+      throw new DmthinError('internal', {
+        op: 'write store',
+        what: `snapshot ${id} is ${record.state}, not to be forgotten`,
+      });
+    }
+    unlink(record);
+    void tables.snapshots.remove(id);
+    releaseDevice(record.deviceId);
+  }
+
+  function forgetBase(key: string): void {
+    const record = reader.base(key);
+    if (record === undefined) return;
+    void tables.bases.remove(key);
+    releaseDevice(record.deviceId);
+  }
+
   return {
     ...reader,
     nextDeviceId,
@@ -113,33 +141,42 @@ export function createWriter(tables: Tables, reader: StoreReader): StoreWriter {
         void tables.devices.put(record.deviceId, { kind: 'snapshot', id: record.id });
       }
     },
-    forgetSnapshot(id) {
-      const record = mustHave(id);
-      if (record.state !== 'creating' && record.state !== 'removing') {
-        throw new DmthinError('internal', {
-          op: 'write store',
-          what: `snapshot ${id} is ${record.state}, not to be forgotten`,
-        });
-      }
-      unlink(record);
-      void tables.snapshots.remove(id);
-      releaseDevice(record.deviceId);
-    },
+    forgetSnapshot,
     putBase(record) {
       const before = reader.base(record.key);
       if (before !== undefined && before.deviceId !== record.deviceId) releaseDevice(before.deviceId);
       void tables.bases.put(record.key, record);
       void tables.devices.put(record.deviceId, { kind: 'base', key: record.key });
     },
-    forgetBase(key) {
-      const record = reader.base(key);
-      if (record === undefined) return;
-      void tables.bases.remove(key);
-      releaseDevice(record.deviceId);
-    },
+    forgetBase,
     markForeign,
     setPoolName: (name) =>
-      void tables.meta.put('meta', { ...reader.meta(), poolName: name, poolScanned: false }),
+      void tables.meta.put('meta', {
+        ...reader.meta(),
+        poolName: name,
+        poolScanned: false,
+        generation: null,
+      }),
+    setGeneration: (generation) => void tables.meta.put('meta', { ...reader.meta(), generation }),
+    keepUnfinished() {
+      const kept: DeviceId[] = [];
+      const keep = (id: DeviceId): void => {
+        kept.push(id);
+        markForeign(id);
+      };
+      for (const { id, state, deviceId: device } of reader.allSnapshots()) {
+        if (state !== 'creating' && state !== 'removing') continue;
+        keep(device);
+        forgetSnapshot(id);
+      }
+      for (const base of reader.bases()) {
+        if (base.state === 'ready') continue;
+        keep(base.deviceId);
+        forgetBase(base.key);
+      }
+      void tables.meta.put('meta', { ...reader.meta(), poolScanned: false });
+      return kept;
+    },
     markScanned(ids) {
       for (const id of ids) if (reader.deviceOwner(id) === undefined) markForeign(id);
       void tables.meta.put('meta', { ...reader.meta(), poolScanned: true });

@@ -89,6 +89,12 @@ export function createMachine(): Machine {
       return Promise.resolve({ kind, sizeBytes: bytes(volume.size), allocatedBytes: bytes(0), number });
     },
     isInUse: (path) => Promise.resolve(find(path).inUse || poolStandsOn(path)),
+    holders: (path) =>
+      Promise.resolve(
+        [...kernel.devices.values()]
+          .filter(({ live }) => live?.lines.some(({ params }) => params.split(' ').includes(path)))
+          .map(({ name }) => `/dev/mapper/${name}`),
+      ),
     readStart(path, length) {
       const { start, size } = find(path);
       const buffer = Buffer.alloc(Math.min(length, size));

@@ -6,8 +6,8 @@ import {
   discardDeviceName,
   MAX_POOL_NAME_LENGTH,
   snapshotDeviceName,
+  poolUuid,
 } from '../../../src/pool/names.ts';
-import { poolUuid } from '../../../src/pool/provision-apply.ts';
 
 it('the longest pool name leaves room for every device of the pool', () => {
   const pool = dmName('x'.repeat(MAX_POOL_NAME_LENGTH));

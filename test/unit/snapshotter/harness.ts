@@ -38,12 +38,13 @@ export type StartOptions = Partial<Omit<CoreOptions, 'store' | 'dm' | 'poolName'
   readonly onTransaction?: (point: string) => void;
 };
 
-export async function createWorld(): Promise<World> {
+/** @param uuid of the pool; none, as of a pool that somebody else made. */
+export async function createWorld(uuid = ''): Promise<World> {
   // A memory filesystem where there is one: thousands of commits, and nobody cuts the power here.
   const rootPath = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'dmthin-unit-'));
   const kernel = createFakeKernel();
   const deeds: string[] = [];
-  createPool(kernel, POOL);
+  createPool(kernel, POOL, uuid);
   const running = new Set<Running>();
   return {
     kernel,
@@ -96,8 +97,8 @@ export async function createWorld(): Promise<World> {
   };
 }
 
-export function createPool(kernel: FakeKernel, name: DmName): void {
-  kernel.createDevice(name, '');
+export function createPool(kernel: FakeKernel, name: DmName, uuid = ''): void {
+  kernel.createDevice(name, uuid);
   const table = poolTable({
     length: sectors(1024 * 2048),
     metadataDevice: '/dev/meta',
