@@ -3,11 +3,14 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { HELLO, IMAGE_NAMES, MANY_LAYERS } from '../images/images.ts';
+import { HELLO, MANY_LAYERS } from '../images/images.ts';
 import { startContainer } from './harness/containers.ts';
 import { assertContent, GC_ROOT, listSnapshots, readChain } from './harness/content.ts';
 import { mountSnapshot } from './harness/mounts.ts';
 import { type Node, openNode } from './harness/node.ts';
+
+const UNPACKED = ['features', 'debian', 'many-layers'] as const;
+const PULLED = ['hello', ...UNPACKED] as const;
 
 describe('images and containers', () => {
   let node: Node;
@@ -23,7 +26,7 @@ describe('images and containers', () => {
     assert.equal(output, `${HELLO}\n`);
   });
 
-  for (const name of ['features', 'debian', 'many-layers'] as const) {
+  for (const name of UNPACKED) {
     it(`unpacks the image ${name} to exactly what its layers say`, async () => {
       await node.ctr.pull(node.registry.reference(name));
       await assertContent(node, name);
@@ -84,7 +87,7 @@ describe('images and containers', () => {
   });
 
   it('gives the pool back what images took, once they are removed and collected', async () => {
-    await node.ctr('images', 'rm', '--sync', ...IMAGE_NAMES.map((name) => node.registry.reference(name)));
+    await node.ctr('images', 'rm', '--sync', ...PULLED.map((name) => node.registry.reference(name)));
     assert.deepEqual(await listSnapshots(node), []);
     await node.assertPoolAsAtStart();
   });

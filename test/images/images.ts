@@ -9,7 +9,7 @@ import { readTar } from './read-tar.ts';
 import { applyLayer, listTree, type Tree, type TreeEntry } from './tree.ts';
 
 export const HELLO = 'Hello from a container on a thin device!';
-export const IMAGE_NAMES = ['hello', 'features', 'debian', 'many-layers'] as const;
+export const IMAGE_NAMES = ['hello', 'pause', 'features', 'debian', 'many-layers'] as const;
 export type ImageName = (typeof IMAGE_NAMES)[number];
 export const MANY_LAYERS = 128;
 
@@ -57,6 +57,8 @@ export async function buildImages(busybox: Buffer, debianTarPath: string): Promi
   await applyLayer(debianTree, readTar(createReadStream(debianTarPath)));
   return [
     await testImage('hello', { cmd: ['/bin/echo', HELLO] }, [], emptyTree(), [bottom]),
+    // What holds a pod's namespaces open.
+    await testImage('pause', { cmd: ['/bin/sleep', '1000000'] }, [], emptyTree(), [bottom]),
     await testImage('features', shell, [], emptyTree(), [bottom, ...featureLayers()]),
     await testImage('debian', { cmd: ['/bin/bash'] }, [layerOfTar(debianTar)], debianTree, [
       debianLayer(),

@@ -12,8 +12,8 @@ export interface Containerd extends AsyncDisposable {
   readonly pids: readonly number[];
 }
 
+const CRI = 'io.containerd.grpc.v1.cri';
 const DISABLED = [
-  'io.containerd.grpc.v1.cri',
   'io.containerd.internal.v1.opt',
   'io.containerd.internal.v1.tracing',
   'io.containerd.tracing.processor.v1.otlp',
@@ -25,11 +25,18 @@ const DISABLED = [
 ];
 const DEVMAPPER = 'io.containerd.snapshotter.v1.devmapper';
 
-/** @param snapshotterConfig the part of the configuration that brings the snapshotter under test. */
-export function containerdAt(directory: string, snapshotterConfig: string): Containerd {
+/**
+ * @param snapshotterConfig the part of the configuration that brings the snapshotter under test.
+ * @param criConfig the tables of CRI; without them it is disabled.
+ */
+export function containerdAt(directory: string, snapshotterConfig: string, criConfig = ''): Containerd {
   const address = join(directory, 'containerd.sock');
   const configPath = join(directory, 'containerd.toml');
-  const disabled = snapshotterConfig.includes(DEVMAPPER) ? DISABLED : [...DISABLED, DEVMAPPER];
+  const disabled = [
+    ...DISABLED,
+    ...(snapshotterConfig.includes(DEVMAPPER) ? [] : [DEVMAPPER]),
+    ...(criConfig === '' ? [CRI] : []),
+  ];
   let program: Program | undefined;
   const stop = async (signal?: NodeJS.Signals): Promise<void> => {
     await program?.stop(signal);
@@ -38,7 +45,7 @@ export function containerdAt(directory: string, snapshotterConfig: string): Cont
     address,
     async start() {
       await mkdir(directory, { recursive: true });
-      await writeFile(configPath, configOf(directory, address, disabled, snapshotterConfig));
+      await writeFile(configPath, configOf(directory, address, disabled, snapshotterConfig + criConfig));
       program = await startProgram({
         argv: ['containerd', '--config', configPath],
         logPath: join(directory, 'containerd.log'),

@@ -26,7 +26,7 @@ export interface Node {
   readonly registry: Registry;
   readonly containerd: Containerd;
   readonly ctr: Ctr;
-  /** containerd's own Snapshots service, in namespace `default`: bulk work without starting a ctr for each call. */
+  /** containerd's own Snapshots service, in namespace `default` unless told otherwise: bulk work without starting a ctr for each call. */
   readonly snapshots: SnapshotsClient;
   /** Runs a garbage collection and waits for its end. */
   collectGarbage(): Promise<void>;
@@ -53,7 +53,14 @@ function assertSame(wanted: PoolUsage, found: PoolUsage): void {
   assert.deepEqual(enough, wanted);
 }
 
-export async function openNode(variant: Variant = {}): Promise<Node> {
+export interface NodeOptions {
+  /** The tables of CRI; without them it is disabled. */
+  readonly criConfig?: (registry: Registry) => string;
+  /** containerd's namespace for {@link Node.snapshots}. */
+  readonly namespace?: string;
+}
+
+export async function openNode(variant: Variant = {}, options: NodeOptions = {}): Promise<Node> {
   const before = await readResources();
   await using stack = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'node-'));
@@ -64,14 +71,16 @@ export async function openNode(variant: Variant = {}): Promise<Node> {
   );
   await snapshotter.start();
   const registry = stack.use(await startRegistry(await ensureImages(), directory));
-  const containerd = stack.use(containerdAt(join(directory, 'containerd'), snapshotter.containerdConfig));
+  const containerd = stack.use(
+    containerdAt(join(directory, 'containerd'), snapshotter.containerdConfig, options.criConfig?.(registry)),
+  );
   await containerd.start();
   const explain = async (): Promise<string> =>
     `--- snapshotter\n${await snapshotter.logTail()}\n--- containerd\n${await containerd.logTail()}`;
   const ctr = createCtr({ address: containerd.address, snapshotter: snapshotter.name, explain });
   const snapshots = await connect(containerd.address, {
     snapshotter: snapshotter.name,
-    headers: { 'containerd-namespace': 'default' },
+    headers: { 'containerd-namespace': options.namespace ?? 'default' },
   });
   stack.defer(() => snapshots.close());
   // The first snapshot without parent may leave something for all that follow: dmthin's base device.

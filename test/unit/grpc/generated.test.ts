@@ -8,23 +8,28 @@ import { promisify } from 'node:util';
 import { temporaryDirectory } from './support.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
-const GENERATED = 'src/grpc/gen';
+const TEMPLATES = [
+  ['buf.gen.yaml', 'src/grpc/gen'],
+  ['buf.gen.test.yaml', 'test/e2e/gen'],
+] as const;
 
-it('the committed code is what `npm run proto` makes of proto/', async (t) => {
-  const out = await temporaryDirectory(t);
-  const bin = join(ROOT, 'node_modules', '.bin');
-  await promisify(execFile)('buf', ['generate', '--output', out], {
-    cwd: ROOT,
-    env: { ...process.env, PATH: [bin, process.env['PATH'] ?? ''].join(delimiter) },
+for (const [template, generated] of TEMPLATES) {
+  it(`${generated} is what \`npm run proto\` makes`, async (t) => {
+    const out = await temporaryDirectory(t);
+    const bin = join(ROOT, 'node_modules', '.bin');
+    await promisify(execFile)('buf', ['generate', '--template', template, '--output', out], {
+      cwd: ROOT,
+      env: { ...process.env, PATH: [bin, process.env['PATH'] ?? ''].join(delimiter) },
+    });
+    const files = globSync('**/*.ts', { cwd: join(ROOT, generated) }).sort();
+    assert.deepEqual(globSync('**/*.ts', { cwd: join(out, generated) }).sort(), files);
+    assert.ok(files.length > 0);
+    for (const file of files) {
+      assert.equal(
+        await readFile(join(ROOT, generated, file), 'utf8'),
+        await readFile(join(out, generated, file), 'utf8'),
+        `${file} is not current: run npm run proto`,
+      );
+    }
   });
-  const files = globSync('**/*.ts', { cwd: join(ROOT, GENERATED) }).sort();
-  assert.deepEqual(globSync('**/*.ts', { cwd: join(out, GENERATED) }).sort(), files);
-  assert.ok(files.length > 0);
-  for (const file of files) {
-    assert.equal(
-      await readFile(join(ROOT, GENERATED, file), 'utf8'),
-      await readFile(join(out, GENERATED, file), 'utf8'),
-      `${file} is not current: run npm run proto`,
-    );
-  }
-});
+}
