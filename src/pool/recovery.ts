@@ -20,7 +20,7 @@ import type { Store } from '../store/store.ts';
 import { applyAll, type ApplyStep } from './apply.ts';
 import { deleteBase } from './base-device.ts';
 import { baseLock, keyLock } from './locks.ts';
-import { snapshotDeviceName } from './names.ts';
+import { discardDeviceName, snapshotDeviceName } from './names.ts';
 import { planActivate, planUndoCreate } from './plan.ts';
 import type { ListPoolDevices } from './pool-devices.ts';
 import type { PoolView, ThinPool } from './thin-pool.ts';
@@ -95,10 +95,17 @@ export async function recover(options: RecoveryOptions, view: PoolView): Promise
         return;
       case 'removing':
         if (present.has(name)) await resumeIfSuspended(name);
+        await deactivateDiscard(record);
         return;
       default:
         record satisfies never;
     }
+  }
+
+  /** A discard that a crash interrupted holds the device, also where the settings want no more discards. */
+  async function deactivateDiscard({ deviceId }: SnapshotRecord): Promise<void> {
+    const name = discardDeviceName(pool.name, deviceId);
+    if (present.has(name)) await apply({ do: 'deactivate', name, deferred: false });
   }
 
   async function resumeIfSuspended(name: DmName): Promise<boolean> {

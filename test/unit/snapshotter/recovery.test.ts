@@ -7,6 +7,8 @@ import { activeDevices, createWorld, POOL, type Running, type StartOptions, type
 interface Scenario {
   readonly name: string;
   readonly options?: StartOptions;
+  /** The settings after the crash, where they have changed. */
+  readonly optionsAfter?: StartOptions;
   readonly before: (running: Running) => Promise<void>;
   readonly operation: (running: Running) => Promise<unknown>;
   /** True when callers must see the operation done after the restart, false when not. */
@@ -66,6 +68,14 @@ const scenarios: readonly Scenario[] = [
   {
     name: 'remove of a committed snapshot, with discard',
     options: { discardBlocks: true },
+    before: withLayer,
+    operation: ({ snapshotter }) => snapshotter.remove('layer'),
+    done: async (running) => !(await exists(running, 'layer')),
+  },
+  {
+    name: 'remove of a committed snapshot, with discard until the crash',
+    options: { discardBlocks: true },
+    optionsAfter: { discardBlocks: false },
     before: withLayer,
     operation: ({ snapshotter }) => snapshotter.remove('layer'),
     done: async (running) => !(await exists(running, 'layer')),
@@ -142,7 +152,7 @@ async function runTo(scenario: Scenario, at: number, reboot: boolean): Promise<r
     world.kernel.load(POOL, pool, false);
     world.kernel.resume(POOL);
   }
-  const second = await world.start(scenario.options);
+  const second = await world.start(scenario.optionsAfter ?? scenario.options);
   await assertTogether(world, second);
   const done = await scenario.done(second);
   if (acknowledged) assert.ok(done, 'what was acknowledged is there');
