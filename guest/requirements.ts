@@ -18,7 +18,9 @@ const POOL = {
   xfsprogs: 'mkfs.xfs',
   kmod: 'modprobe',
   strace: 'strace',
+  udev: 'udevadm',
 } as const;
+const PACKAGE = { dpkg: 'dpkg-deb', git: 'git', systemd: 'systemctl' } as const;
 const CONTAINERD = {
   containerd: 'containerd',
   runc: 'runc',
@@ -31,15 +33,16 @@ const BY_PURPOSE: Readonly<Record<Purpose, Readonly<Record<string, string>>>> = 
   guest: GUEST,
   'fast-kernel': FAST_KERNEL,
   pool: POOL,
+  package: PACKAGE,
   containerd: CONTAINERD,
   images: IMAGES,
 };
 
 /**
- * guest: the machine itself. fast-kernel: making the newer kernel run here. pool: tests of the daemon. containerd: end to
- * end. images: building images for it.
+ * guest: the machine itself. fast-kernel: making the newer kernel run here. pool: tests of the daemon. package: building and
+ * installing the Debian package. containerd: end to end. images: building images for it.
  */
-export type Purpose = 'guest' | 'fast-kernel' | 'pool' | 'containerd' | 'images';
+export type Purpose = 'guest' | 'fast-kernel' | 'pool' | 'package' | 'containerd' | 'images';
 
 const DIRECTORIES = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 /** Exists exactly where systemd runs: sd_booted(3). */

@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { styleText } from 'node:util';
 import { ensurePackages, thisMachine } from '../guest/requirements.ts';
+import { buildPackage } from '../packaging/deb/build.ts';
 import { runProcess } from '../src/base/process.ts';
 import { ensureImages } from '../test/images/ensure-images.ts';
 
@@ -25,6 +26,8 @@ interface Result {
   readonly skipped: number;
 }
 
+/** Where test/package looks for it. */
+const PACKAGES = '.cache/package';
 const GUEST_LIMIT_S = '1800';
 
 const CHECKS: readonly Part[] = [
@@ -50,7 +53,7 @@ function inGuest(name: string, files: readonly string[], memory: string): Part {
 }
 
 const KERNEL = inGuest('real kernel', ['test/guest/*.test.ts'], '3G');
-const CONTAINERD = inGuest('real containerd', ['test/e2e/*.test.ts'], '4G');
+const CONTAINERD = inGuest('real containerd', ['test/package/*.test.ts', 'test/e2e/*.test.ts'], '4G');
 
 function heading(text: string): void {
   console.log(styleText('bold', `\n--- ${text}`, { validateStream: true, stream: process.stdout }));
@@ -109,8 +112,9 @@ async function runShown(part: Part): Promise<Result> {
 async function runAll(): Promise<readonly Result[]> {
   const results: Result[] = [];
   for (const part of [...CHECKS, UNIT]) results.push(await runShown(part));
-  heading('test images');
+  heading('test images, Debian package');
   await ensureImages();
+  await buildPackage({ checkout: process.cwd(), architecture: 'amd64', outDirectory: PACKAGES, quick: true });
   // The second guest's output waits until the first one's has ended.
   let held = '';
   let write = (text: string): void => void (held += text);
@@ -125,7 +129,7 @@ async function runAll(): Promise<readonly Result[]> {
 
 try {
   await ensurePackages(
-    ['guest', 'fast-kernel', 'pool', 'containerd', 'images'],
+    ['guest', 'fast-kernel', 'pool', 'package', 'containerd', 'images'],
     await thisMachine(runProcess, (line) => console.log(line)),
   );
 } catch (error) {
