@@ -1,14 +1,12 @@
 /**
  * The /dev/mapper/NAME entries.
  *
- * devtmpfs makes /dev/dm-N together with the device. The link /dev/mapper/NAME -> ../dm-N is udev's work, but udev may be
- * absent, lack device-mapper's rules, or be late. So we make the link at once and take it away at once, and wait for
- * nobody: udev replaces a link atomically by its equal, and does not miss one that is gone.
+ * devtmpfs makes /dev/dm-N together with the device. The link /dev/mapper/NAME -> ../dm-N is usually udev's work, but udev
+ * may be absent, lack device-mapper's rules, or be late: when dm-7 is removed and made again under another name before
+ * udev has seen that, it takes away the new device's link together with the old one's. So the links of our devices are
+ * ours alone: we make one at once and take it away at once, and udev is told to leave them (UDEV_FLAGS).
  *
  * Synchronous: /dev is memory, where a call takes microseconds, and a hop to another thread many times that.
- *
- * Known and accepted: when a name is used again before udev has seen its last device go, udev's late removal takes the
- * new link away, until it comes to the new device and puts the link back.
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync, readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';

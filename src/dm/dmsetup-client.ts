@@ -31,9 +31,9 @@ export function createDmsetupClient(run: RunProcess, nodes: DeviceNodes): DmClie
   const start = (kind: LaneKind, args: readonly string[], input = ''): Promise<ProcessResult> =>
     lanes[kind].run(async () => {
       const options = { timeoutMs: TIMEOUT_MS, input };
-      // Waiting for udev's answer would hang us when it is lost; without udevd the library itself must make the nodes.
+      // Waiting for udev's answer would hang us when it is lost. The entries in /dev/mapper are never udev's.
       return nodes.udevRuns()
-        ? run('dmsetup', ['--noudevsync', ...args], options)
+        ? run('dmsetup', ['--noudevsync', '--noudevrules', ...args], options)
         : run('dmsetup', args, { ...options, env: { DM_DISABLE_UDEV: '1' } });
     });
 

@@ -67,8 +67,9 @@ export const FLAG = {
 } as const;
 
 /**
- * What udev is asked to do, sent as the event number of resume and remove: PRIMARY_SOURCE, so that it acts at all and
- * keeps its /dev/mapper link, and DISABLE_SUBSYSTEM, DISABLE_DISK, DISABLE_OTHER, so that nobody scans the device and
- * holds it open. The cookie itself is 0: no semaphore to wait for or to leak.
+ * What udev is asked to do, sent as the event number of resume and remove: PRIMARY_SOURCE, so that it knows the flags again at
+ * events of others; DISABLE_DM_RULES, so that it keeps away from the link in /dev/mapper, which is ours alone;
+ * DISABLE_SUBSYSTEM, DISABLE_DISK, DISABLE_OTHER, so that nobody scans the device and holds it open. The cookie itself
+ * is 0: no semaphore to wait for or to leak.
  */
-export const UDEV_FLAGS = 0x004e_0000;
+export const UDEV_FLAGS = 0x004f_0000;

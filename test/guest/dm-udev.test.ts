@@ -1,45 +1,27 @@
-/** Both transports beside a running udevd: its links and ours agree, and nobody holds or scans our devices. */
+/** Both transports beside a running udevd: the links are ours alone, and nobody holds or scans our devices. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { access, mkdir, readFile, readlink, rm } from 'node:fs/promises';
+import { access, readFile, readlink } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { runChecked, runProcess } from '../../src/base/process.ts';
+import { runProcess } from '../../src/base/process.ts';
 import { dmName, sectors } from '../../src/base/units.ts';
 import { devicePath } from '../../src/dm/client.ts';
 import { openDmClient } from '../../src/dm/open-client.ts';
-
-const UDEVD = '/lib/systemd/systemd-udevd';
-const CONTROL = '/run/udev/control';
+import { noUdevd, startUdevd, type Udevd } from './udevd.ts';
 
 const exists = (path: string) =>
   access(path).then(
     () => true,
     () => false,
   );
-const settle = () => runChecked(runProcess, 'udevadm', ['settle']);
 
-// The guest sets it, and it would keep libdm from speaking to udev.
-delete process.env['DM_DISABLE_UDEV'];
-const skip = (await exists(UDEVD)) || (await exists(CONTROL)) ? false : 'this machine has no systemd-udevd';
-
-describe('beside udevd', { skip }, () => {
-  let udevd: ChildProcess | undefined;
+describe('beside udevd', { skip: noUdevd }, () => {
+  let udevd: Udevd;
+  const settle = () => udevd.settle();
 
   before(async () => {
-    if (await exists(CONTROL)) return;
-    await mkdir('/run/udev', { recursive: true });
-    udevd = spawn(UDEVD, [], { stdio: 'ignore' });
-    while (!(await exists(CONTROL))) await sleep(20);
+    udevd = await startUdevd({ ourRule: false });
   });
-  after(async () => {
-    if (udevd === undefined) return;
-    udevd.kill();
-    await once(udevd, 'exit');
-    // What else runs here is to find a machine without udevd again.
-    await rm(CONTROL);
-  });
+  after(() => udevd[Symbol.asyncDispose]());
 
   for (const transport of ['ioctl', 'dmsetup'] as const) {
     it(`a device of the ${transport} transport keeps its link and is left alone`, async () => {
@@ -53,7 +35,7 @@ describe('beside udevd', { skip }, () => {
       assert.equal((await dm.info(name))?.openCount, 0);
 
       const record = (await readFile(`/run/udev/data/b${major}:${minor}`, 'utf8')).split('\n');
-      assert.ok(record.includes(`S:mapper/${name}`), 'udev has claimed the link');
+      assert.ok(!record.includes(`S:mapper/${name}`), 'udev has not claimed the link');
       if (transport === 'ioctl') {
         assert.ok(record.includes('E:DM_UDEV_DISABLE_OTHER_RULES_FLAG=1'), 'udev has got our flags');
         assert.ok(!record.some((text) => text.includes('disk/by-')), 'udev has not looked inside');

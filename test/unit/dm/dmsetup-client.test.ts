@@ -79,7 +79,7 @@ describe('the dmsetup client', () => {
     assert.equal(without.runs[0].options?.env?.['DM_DISABLE_UDEV'], '1');
     const withUdev = scripted({}, true);
     await withUdev.client.table(NAME);
-    assert.deepEqual(withUdev.runs[0]?.args, ['--noudevsync', 'table', '--', '-odd']);
+    assert.deepEqual(withUdev.runs[0]?.args, ['--noudevsync', '--noudevrules', 'table', '--', '-odd']);
     assert.equal(withUdev.runs[0].options?.env?.['DM_DISABLE_UDEV'], undefined);
   });
 
