@@ -17,6 +17,7 @@ const POOL = {
   e2fsprogs: 'mkfs.ext4',
   xfsprogs: 'mkfs.xfs',
   kmod: 'modprobe',
+  lvm2: 'lvm',
   strace: 'strace',
   udev: 'udevadm',
 } as const;

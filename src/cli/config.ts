@@ -5,6 +5,7 @@ import { CONFIG_KEYS, defaultConfigText, type KeyExplanation } from '../daemon/r
 import { loadConfig } from '../daemon/read-config.ts';
 import { formatSize, sectorsToBytes } from '../base/units.ts';
 import { addConfigContainerdCommand } from './config-containerd.ts';
+import { formatLvmVolume } from '../pool/lvm-names.ts';
 import type { Floor } from '../pool/health.ts';
 import type { CliDeps } from './deps.ts';
 import { ConfigProblemsError } from './failure.ts';
@@ -84,6 +85,7 @@ function poolSettings({ backing, blockSectors, floors, maxDataBytes, onLowSpace 
     ...(backing?.kind === 'loop'
       ? { loop_dir: backing.directory, data_size: backing.dataBytes, metadata_size: backing.metadataBytes }
       : {}),
+    ...(backing?.kind === 'lvm' ? { lvm: formatLvmVolume(backing.lvm) } : {}),
     ...(backing?.kind === 'devices' ? { data_device: backing.data, metadata_device: backing.metadata } : {}),
     ...(blockSectors === undefined ? {} : { block_size: sectorsToBytes(blockSectors) }),
     ...(maxDataBytes === undefined ? {} : { max_data_size: maxDataBytes }),

@@ -1,7 +1,8 @@
 /** What the pool commands share: option values, and device-mapper for the length of one command. */
 import { InvalidArgumentError, Option } from 'commander';
-import { DmthinError } from '../base/errors.ts';
+import { DmthinError, toDmthinError } from '../base/errors.ts';
 import { type Bytes, dmName, type DmName, parseSize } from '../base/units.ts';
+import { type LvmVolume, parseLvmVolume } from '../pool/lvm-names.ts';
 import type { ProvisionDeps } from '../pool/provision-facts.ts';
 import type { CliDeps, Transport } from './deps.ts';
 
@@ -14,6 +15,15 @@ export function readPoolName(text: string): DmName {
       ? 'Give the name alone, without /dev/mapper/.'
       : 'It is not a usable name.';
     throw new InvalidArgumentError(hint);
+  }
+}
+
+/** An argument that names a thin pool of LVM's. */
+export function readLvmVolume(text: string): LvmVolume {
+  try {
+    return parseLvmVolume(text);
+  } catch (error) {
+    throw new InvalidArgumentError(toDmthinError(error, 'lvm').detail.what);
   }
 }
 

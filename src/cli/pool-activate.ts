@@ -4,16 +4,17 @@ import { DmthinError } from '../base/errors.ts';
 import type { DmName } from '../base/units.ts';
 import { DEFAULT_CONFIG_PATH } from '../daemon/config.ts';
 import { loadConfig } from '../daemon/read-config.ts';
-import { describeStep } from '../pool/provision-apply.ts';
 import { type DescribedPool, ensurePool } from '../pool/provision-ensure.ts';
 import type { CliDeps, Transport } from './deps.ts';
 import { ConfigProblemsError } from './failure.ts';
-import { type BackingOptions, readBackingOptions } from './pool-backing.ts';
-import { readPoolName, transportOption, withDeviceMapper } from './pool-access.ts';
+import type { LvmVolume } from '../pool/lvm-names.ts';
+import { type BackingOptions, readBackingOptions, refuseBackingOptions } from './pool-backing.ts';
+import { readLvmVolume, readPoolName, transportOption, withDeviceMapper } from './pool-access.ts';
 import { printSteps } from './pool-steps.ts';
 
 interface ActivateOptions extends Pick<BackingOptions, 'loopDir' | 'dataDevice' | 'metadataDevice'> {
   readonly config?: string;
+  readonly lvm?: LvmVolume;
   readonly dryRun?: boolean;
   readonly transport: Transport;
   readonly json?: boolean;
@@ -32,6 +33,7 @@ export function addPoolActivateCommand(group: Command, deps: CliDeps): void {
     .option('--loop-dir <dir>', 'where its two files are')
     .option('--data-device <device>', 'the device that holds its data')
     .option('--metadata-device <device>', 'the device that holds its metadata')
+    .option('--lvm <vg/pool>', "the thin pool of LVM's that it is", readLvmVolume)
     .option('--dry-run', 'print the steps, change nothing')
     .addOption(transportOption())
     .option('--json', 'print the outcome as JSON')
@@ -47,13 +49,17 @@ async function activate(name: DmName, options: ActivateOptions, deps: CliDeps): 
   const title = outcome === 'present' ? `pool ${name} is active already` : `pool ${name} is active`;
   printSteps(deps.terminal, {
     ...{ name, title, dryRun, json: options.json === true },
-    steps: steps.map((step) => describeStep(step, name)),
+    steps,
   });
 }
 
 /** @throws ConfigProblemsError; failed_precondition when the configuration does not describe this pool. */
 async function describePool(name: DmName, options: ActivateOptions): Promise<DescribedPool> {
   const mustExist = '"pool activate" makes no new one';
+  if (options.lvm !== undefined) {
+    refuseBackingOptions('pool activate', options);
+    return { name, backing: { kind: 'lvm', lvm: options.lvm }, blockSectors: undefined, mustExist };
+  }
   if ([options.loopDir, options.dataDevice, options.metadataDevice].some((flag) => flag !== undefined)) {
     const backing = readBackingOptions('pool activate', options);
     return { name, backing, blockSectors: undefined, mustExist };
@@ -70,6 +76,6 @@ async function describePool(name: DmName, options: ActivateOptions): Promise<Des
       poolName === name
         ? 'the configuration has no table [pool] that says what the pool stands on'
         : `the configuration is for pool ${poolName}`,
-    nextStep: 'give --loop-dir, or --data-device and --metadata-device',
+    nextStep: 'give --loop-dir, or --data-device and --metadata-device, or --lvm',
   });
 }

@@ -26,13 +26,25 @@ export function readBackingOptions(command: string, options: BackingOptions): Po
   }
   if (loopDir === undefined && dataDevice !== undefined && metadataDevice !== undefined) {
     if (dataSize !== undefined || metadataSize !== undefined) {
-      throw usage(command, 'devices are taken whole: --data-size and --metadata-size go with --loop-dir');
+      throw usageError(
+        command,
+        'devices are taken whole: --data-size and --metadata-size go with --loop-dir',
+      );
     }
     return { kind: 'devices', data: resolve(dataDevice), metadata: resolve(metadataDevice) };
   }
-  throw usage(command, 'give either --loop-dir, or both --data-device and --metadata-device');
+  throw usageError(command, 'give either --loop-dir, or both --data-device and --metadata-device');
 }
 
-function usage(command: string, what: string): DmthinError {
+/** An impossible combination of flags. */
+export function usageError(command: string, what: string): DmthinError {
   return new DmthinError('invalid_argument', { op: command, what, nextStep: `dmthin ${command} --help` });
+}
+
+/** For a pool that is not described by them. @throws invalid_argument when one of the flags is there. */
+export function refuseBackingOptions(command: string, options: BackingOptions): void {
+  const { loopDir, dataDevice, metadataDevice, dataSize, metadataSize } = options;
+  if ([loopDir, dataDevice, metadataDevice, dataSize, metadataSize].every((flag) => flag === undefined))
+    return;
+  throw usageError(command, '--lvm stands alone: LVM knows what the pool is on, and how large it is');
 }

@@ -44,8 +44,12 @@ async function deactivate(name: DmName, options: DeactivateOptions, deps: CliDep
       { dryRun },
     ),
   );
+  const gone = steps.some((step) => step.do === 'remove_pool');
+  const title = gone
+    ? `pool ${name} is not active any more`
+    : `pool ${name} has no devices of dmthin any more; to deactivate it: lvchange --activate n VG/POOL`;
   printSteps(deps.terminal, {
-    ...{ name, title: `pool ${name} is not active any more`, dryRun, json: options.json === true },
+    ...{ name, title, dryRun, json: options.json === true },
     steps: steps.map(describeDeactivateStep),
   });
 }

@@ -2,7 +2,6 @@
 import { toDmthinError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { DmName } from '../base/units.ts';
-import { describeStep } from '../pool/provision-apply.ts';
 import { ensurePool } from '../pool/provision-ensure.ts';
 import type { ProvisionDeps } from '../pool/provision-facts.ts';
 import type { Store } from '../store/store.ts';
@@ -31,10 +30,7 @@ export function createAssemblePool(options: AssembleOptions): () => Promise<void
       const { outcome, steps, warnings } = await ensurePool(described, options);
       for (const warning of warnings) log.warn({ pool: name }, warning);
       if (outcome === 'present') return;
-      log.info(
-        { pool: name, steps: steps.map((step) => describeStep(step, name)) },
-        `the pool of the configuration is ${outcome}`,
-      );
+      log.info({ pool: name, steps }, `the pool of the configuration is ${outcome}`);
     } catch (error) {
       // The code of a provisioning error, such as already_exists, would mean something else to a snapshotter's caller.
       throw toDmthinError(error, 'assemble the pool').with({}, 'unavailable');

@@ -4,7 +4,7 @@ import type { Bytes, DmName, Sectors } from '../base/units.ts';
 import type { TransportName } from '../dm/client.ts';
 import type { FsType } from '../filesystem/types.ts';
 import type { Floors } from '../pool/health.ts';
-import type { PoolBacking } from '../pool/provision-facts.ts';
+import type { DescribedBacking } from '../pool/provision-ensure.ts';
 
 /** Read when no `--config` is given. */
 export const DEFAULT_CONFIG_PATH = '/etc/dmthin/config.toml';
@@ -14,7 +14,7 @@ export const DEFAULT_ADDRESS = '/run/dmthin/dmthin.sock';
 /** The table [pool]. */
 export interface PoolSettings {
   /** What the pool stands on; undefined: somebody else assembles it. */
-  readonly backing: PoolBacking | undefined;
+  readonly backing: DescribedBacking | undefined;
   /** Of a new pool; one that is there must have it. undefined: as it is, else the default. */
   readonly blockSectors: Sectors | undefined;
   readonly floors: Floors;

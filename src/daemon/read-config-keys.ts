@@ -129,6 +129,14 @@ export const CONFIG_KEYS = {
     value: '"64K"',
     ...UNSET,
   },
+  'pool.lvm': {
+    about: [
+      "Instead: a thin pool of LVM's, as VG/POOL. It is activated and used, never changed. pool_name is what",
+      '"dmthin pool create --lvm VG/POOL" prints.',
+    ],
+    value: '"vg0/containers"',
+    ...UNSET,
+  },
   'pool.max_data_size': {
     about: [
       'A pool on loop files grows by itself up to this size when less than 20 % is free. Unset: only its',

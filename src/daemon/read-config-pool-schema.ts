@@ -3,7 +3,8 @@ import * as v from 'valibot';
 import { toDmthinError } from '../base/errors.ts';
 import { type Bytes, parseSize } from '../base/units.ts';
 import { DEFAULT_FLOORS, type Floor } from '../pool/health.ts';
-import type { PoolBacking } from '../pool/provision-facts.ts';
+import { formatLvmVolume, lvmPoolNames, parseLvmVolume } from '../pool/lvm-names.ts';
+import type { DescribedBacking } from '../pool/provision-ensure.ts';
 import { checkBlockSize, checkMetadataSize } from '../pool/provision-geometry.ts';
 import type { PoolSettings } from './config.ts';
 
@@ -64,6 +65,19 @@ function floor(fallback: Floor) {
   return v.optional(schema, '');
 }
 
+const lvmVolume = v.pipe(
+  text('vg0/containers'),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    if (dataset.value === undefined) return undefined;
+    try {
+      return parseLvmVolume(dataset.value);
+    } catch (error) {
+      addIssue({ message: toDmthinError(error, 'lvm').detail.what });
+      return NEVER;
+    }
+  }),
+);
+
 const COMMAND = 'must be a list of texts, such as ["/usr/local/sbin/grow-pool", "--now"]';
 
 const command = v.optional(
@@ -84,6 +98,7 @@ const entries = {
   data_device: path('/dev/nvme1n1p2'),
   metadata_device: path('/dev/nvme1n1p1'),
   block_size: size('64K', checkBlockSize),
+  lvm: lvmVolume,
   max_data_size: size('500G', (parsed) => parsed),
   min_free_data: floor(DEFAULT_FLOORS.data),
   min_free_metadata: floor(DEFAULT_FLOORS.metadata),
@@ -119,7 +134,7 @@ export function findContradictions(table: Readonly<Record<string, unknown>>): Co
   const found: Contradiction[] = [];
   const both = (key: PoolKey, other: PoolKey): void => {
     if (has(key) && has(other)) {
-      found.push({ key, what: `cannot stand beside ${other}: a pool is either on files or on disks` });
+      found.push({ key, what: `cannot stand beside ${other}: a pool is on files, on disks or of LVM` });
     }
   };
   const needs = (key: PoolKey, other: PoolKey): void => {
@@ -131,13 +146,15 @@ export function findContradictions(table: Readonly<Record<string, unknown>>): Co
   both('data_device', 'loop_dir');
   both('metadata_device', 'loop_dir');
   both('max_data_size', 'data_device');
+  for (const key of ['loop_dir', 'data_device', 'metadata_device', 'block_size', 'max_data_size'] as const)
+    both('lvm', key);
   needs('loop_dir', 'data_size');
   if (!has('loop_dir')) {
     needs('data_device', 'metadata_device');
     needs('metadata_device', 'data_device');
     only('data_size', 'loop_dir', 'disks are taken whole');
     only('metadata_size', 'loop_dir', 'disks are taken whole');
-    if (!has('data_device') && has('block_size')) {
+    if (!has('data_device') && !has('lvm') && has('block_size')) {
       found.push({ key: 'block_size', what: 'goes with loop_dir or data_device only' });
     }
   }
@@ -154,10 +171,24 @@ export function toPoolSettings(values: PoolValues): PoolSettings {
   };
 }
 
-function toBacking(values: PoolValues): PoolBacking | undefined {
+function toBacking(values: PoolValues): DescribedBacking | undefined {
+  if (values.lvm !== undefined) return { kind: 'lvm', lvm: values.lvm };
   const { loop_dir: directory, data_device: data, metadata_device: metadata } = values;
   if (directory !== undefined) {
     return { kind: 'loop', directory, dataBytes: values.data_size, metadataBytes: values.metadata_size };
   }
   return data !== undefined && metadata !== undefined ? { kind: 'devices', data, metadata } : undefined;
+}
+
+/** @returns what is wrong with the pool's name beside `lvm`; undefined when nothing is, or `lvm` itself is wrong. */
+export function checkLvmName(poolName: unknown, lvm: unknown): string | undefined {
+  if (typeof poolName !== 'string' || typeof lvm !== 'string' || lvm === '') return undefined;
+  try {
+    const volume = parseLvmVolume(lvm);
+    const names: readonly string[] = lvmPoolNames(volume);
+    if (names.includes(poolName)) return undefined;
+    return `is not what LVM calls ${formatLvmVolume(volume)}: "${names[0] ?? ''}", or "${names[1] ?? ''}" as long as it has had no thin volumes of LVM's`;
+  } catch {
+    return undefined;
+  }
 }

@@ -5,7 +5,7 @@ import { type Config, DEFAULT_CONFIG_PATH } from './config.ts';
 import { CONFIG_KEYS } from './read-config-keys.ts';
 import { type ConfigKey, configSchema, type ConfigValues } from './read-config-schema.ts';
 import { suggest } from './read-config-suggest.ts';
-import { findContradictions, toPoolSettings } from './read-config-pool-schema.ts';
+import { checkLvmName, findContradictions, toPoolSettings } from './read-config-pool-schema.ts';
 import { type ConfigTable, findTable, isTable } from './read-config-table.ts';
 
 /** Flags of the command line; each wins over its key in the file. */
@@ -105,10 +105,13 @@ function keysOf({ values }: ConfigTable): string[] {
 function contradictions(table: ConfigTable, file: string): ConfigProblem[] {
   const pool = table.values['pool'];
   if (!isTable(pool)) return [];
-  return findContradictions(pool).map(({ key, what }) => {
+  const lvmName = checkLvmName(table.values['pool_name'], pool['lvm']);
+  const named = lvmName === undefined ? [] : [{ key: 'pool_name', what: lvmName }];
+  const inTable = findContradictions(pool).map(({ key, what }) => {
     const name = `pool.${key}`;
     return { source: file, line: table.lineOf(name) ?? table.lineOf('pool'), key: name, what };
   });
+  return [...inTable, ...named.map((one) => ({ source: file, line: table.lineOf(one.key), ...one }))];
 }
 
 function toProblem(

@@ -51,6 +51,8 @@ export interface BlockDevices {
   makeFile(path: string, size: Bytes): Promise<void>;
   /** Makes a file longer, sparsely, and syncs it. @throws invalid_argument when it is that long already */
   growFile(path: string, size: Bytes): Promise<void>;
+  /** Lets LVM bring a volume `VG/NAME` into the kernel. @throws unsupported without lvm2; what LVM says. */
+  activateLvm(volume: string): Promise<void>;
   /** Lets a loop device take its file's size. */
   refreshLoop(device: string): Promise<void>;
   deleteFile(path: string): Promise<void>;
@@ -63,6 +65,8 @@ export interface BlockDevices {
 }
 
 const WIPED_BYTES = 4096;
+/** LVM runs thin_check on the pool's metadata first. */
+const LVM_TIMEOUT_MS = 300_000;
 
 /** @param sysfs where sysfs is mounted. */
 export function createBlockDevices(run: RunProcess, sysfs = '/sys'): BlockDevices {
@@ -168,6 +172,9 @@ export function createBlockDevices(run: RunProcess, sysfs = '/sys'): BlockDevice
         await handle.truncate(size);
         await handle.sync();
       }),
+    async activateLvm(volume) {
+      await runChecked(run, 'lvchange', ['--activate', 'y', '--yes', volume], { timeoutMs: LVM_TIMEOUT_MS });
+    },
     async refreshLoop(device) {
       await runChecked(run, 'losetup', ['--set-capacity', device]);
     },

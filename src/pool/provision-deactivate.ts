@@ -2,6 +2,7 @@
 import { DmthinError } from '../base/errors.ts';
 import type { DmName } from '../base/units.ts';
 import type { FindDeviceUsers } from './device-users.ts';
+import { isLvmUuid } from './lvm-names.ts';
 import { DEVICE_UUID_PREFIX } from './names.ts';
 import { activeThins, readBacking } from './provision-backing.ts';
 import { type ProvisionDeps, readLivePool, ROLES } from './provision-facts.ts';
@@ -32,7 +33,8 @@ export function describeDeactivateStep(step: DeactivateStep): string {
 }
 
 /**
- * Devices of snapshots that nobody has open go first; the daemon activates them again. Every step can be repeated.
+ * Devices of snapshots that nobody has open go first; the daemon activates them again. A pool of LVM's stays for LVM to
+ * deactivate. Every step can be repeated.
  * @throws not_found; busy, saying by whom; locked while a daemon has the store. Nothing is changed then.
  */
 export async function deactivatePool(
@@ -47,7 +49,8 @@ export async function deactivatePool(
   const thins = await activeThins(name, dm);
   await refuseWhileUsed(name, thins, deps);
   const steps: DeactivateStep[] = thins.map((thin) => ({ do: 'remove_device', name: thin }));
-  steps.push({ do: 'remove_pool', name });
+  const isLvm = isLvmUuid((await dm.info(name))?.uuid ?? '');
+  if (!isLvm) steps.push({ do: 'remove_pool', name });
   const backing = await readBacking(name, live.table, devices);
   for (const role of ROLES) {
     const { device, file, ours } = backing[role];

@@ -1,6 +1,7 @@
 /** Takes a pool out of the kernel, its loop devices with it, and its loop files when asked. */
 import { DmthinError } from '../base/errors.ts';
 import type { DmName } from '../base/units.ts';
+import { isLvmUuid } from './lvm-names.ts';
 import { activeThins, readBacking } from './provision-backing.ts';
 import { loopFilePaths, type ProvisionDeps, readLivePool, ROLES } from './provision-facts.ts';
 import { noPool } from './provision-status.ts';
@@ -54,6 +55,13 @@ export async function destroyPool(
   const { name } = request;
   const live = await readLivePool(deps.dm, name);
   if (live.kind === 'other') throw noPool('pool destroy', name, live.kind);
+  if (isLvmUuid((await deps.dm.info(name))?.uuid ?? '')) {
+    throw new DmthinError('failed_precondition', {
+      op: `pool destroy ${name}`,
+      what: "it is LVM's",
+      nextStep: `dmthin pool deactivate ${name}, then lvremove VG/POOL`,
+    });
+  }
   const backing = live.kind === 'pool' ? await readBacking(name, live.table, deps.devices) : undefined;
   const files =
     backing === undefined

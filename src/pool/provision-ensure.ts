@@ -1,34 +1,59 @@
 /** The pool that the configuration describes: assembled when it is not there, left alone when it is. */
-import type { ProvisionDeps, PoolRequest, Role } from './provision-facts.ts';
-import { volumePaths } from './provision-facts.ts';
+import { formatLvmVolume, type LvmVolume } from './lvm-names.ts';
+import { describeStep } from './provision-apply.ts';
+import {
+  type PoolBacking,
+  type PoolRequest,
+  type ProvisionDeps,
+  type Role,
+  volumePaths,
+} from './provision-facts.ts';
+import { adoptLvmPool } from './provision-lvm.ts';
 import { createPool, type ProvisionResult } from './provision.ts';
 
-export type DescribedPool = Omit<PoolRequest, 'force'>;
+export type DescribedBacking = PoolBacking | { readonly kind: 'lvm'; readonly lvm: LvmVolume };
+
+export type DescribedPool = Omit<PoolRequest, 'force' | 'backing'> & { readonly backing: DescribedBacking };
+
+export interface EnsureResult {
+  readonly outcome: ProvisionResult['outcome'];
+  /** In words. */
+  readonly steps: readonly string[];
+  readonly warnings: readonly string[];
+}
 
 /**
  * Like {@link createPool}, but the sizes that are asked for are those of files yet to be made: a file that is there is
  * taken as it is, because it may have grown since.
- * @throws what createPool throws.
+ * @throws what createPool and adoptLvmPool throw.
  */
 export async function ensurePool(
   described: DescribedPool,
   deps: ProvisionDeps,
   options: { readonly dryRun?: boolean } = {},
-): Promise<ProvisionResult> {
-  return createPool({ ...(await withSizesFound(described, deps)), force: false }, deps, options);
+): Promise<EnsureResult> {
+  const { name, backing } = described;
+  if (backing.kind === 'lvm') {
+    const { outcome } = await adoptLvmPool(backing.lvm, name, deps, options);
+    const steps = outcome === 'present' ? [] : [`let LVM activate ${formatLvmVolume(backing.lvm)}`];
+    return { outcome, steps, warnings: [] };
+  }
+  const request = { ...described, backing: await withSizesFound(name, backing, deps), force: false };
+  const { outcome, steps, warnings } = await createPool(request, deps, options);
+  return { outcome, steps: steps.map((step) => describeStep(step, name)), warnings };
 }
 
-async function withSizesFound(described: DescribedPool, { devices }: ProvisionDeps): Promise<DescribedPool> {
-  const { backing } = described;
-  if (backing.kind !== 'loop') return described;
-  const paths = volumePaths(described);
+async function withSizesFound(
+  name: DescribedPool['name'],
+  backing: PoolBacking,
+  { devices }: ProvisionDeps,
+): Promise<PoolBacking> {
+  if (backing.kind !== 'loop') return backing;
+  const paths = volumePaths({ name, backing });
   const isThere = async (role: Role) => (await devices.describe(paths[role])) !== undefined;
   return {
-    ...described,
-    backing: {
-      ...backing,
-      dataBytes: (await isThere('data')) ? undefined : backing.dataBytes,
-      metadataBytes: (await isThere('metadata')) ? undefined : backing.metadataBytes,
-    },
+    ...backing,
+    dataBytes: (await isThere('data')) ? undefined : backing.dataBytes,
+    metadataBytes: (await isThere('metadata')) ? undefined : backing.metadataBytes,
   };
 }

@@ -3,6 +3,7 @@ import { DmthinError, toDmthinError } from '../base/errors.ts';
 import type { DmName } from '../base/units.ts';
 import { METADATA_BLOCK_BYTES, parsePoolStatus } from '../dm/status.ts';
 import { parsePoolTable, poolTable, type PoolTable } from '../dm/tables.ts';
+import { isLvmUuid } from './lvm-names.ts';
 import { type Backing, readBacking } from './provision-backing.ts';
 import {
   type ExtendFacts,
@@ -62,7 +63,7 @@ async function readFacts(name: DmName, { dm, devices }: ExtendDeps): Promise<Ext
     table: live.table,
     status: parsePoolStatus(name, await dm.status(name)),
     suspended: info.suspended,
-    isLvm: info.uuid.startsWith('LVM-'),
+    isLvm: isLvmUuid(info.uuid),
     volumes: { data: await volume(backing.data), metadata: await volume(backing.metadata) },
   };
 }

@@ -3,14 +3,24 @@ import { formatSize, type DmName } from '../base/units.ts';
 import { DmthinError } from '../base/errors.ts';
 import { MAX_POOL_NAME_LENGTH } from './names.ts';
 import { applyPlan } from './provision-apply.ts';
-import { type PoolRequest, type ProvisionDeps, readPoolFacts } from './provision-facts.ts';
-import { planPool, type Step } from './provision-plan.ts';
+import { formatLine } from '../dm/parse.ts';
+import { poolTable } from '../dm/tables.ts';
+import {
+  type PoolFacts,
+  type PoolRequest,
+  type ProvisionDeps,
+  readPoolFacts,
+  type Role,
+} from './provision-facts.ts';
+import { type Plan, planPool, type PoolGeometry, type Step } from './provision-plan.ts';
 
 export interface ProvisionResult {
   /** `present`: nothing had to be done; `assembled`: the pool was on its volumes; `made`: it is new. */
   readonly outcome: 'present' | 'assembled' | 'made';
   /** Done, or with `dryRun` to be done. */
   readonly steps: readonly Step[];
+  /** The pool's device-mapper table, as dmsetup prints it; `LOOP(FILE)` where a loop device is still to be attached. */
+  readonly table: string | undefined;
   /** Sentences about what works now and may hurt later. */
   readonly warnings: readonly string[];
 }
@@ -32,8 +42,16 @@ export async function createPool(
   return {
     outcome: last?.do !== 'activate' ? 'present' : last.formats ? 'made' : 'assembled',
     steps: plan.steps,
+    table: last?.do === 'activate' ? tableLine(last.geometry, plan, facts) : undefined,
     warnings: await warningsFor(request, plan.steps, deps),
   };
+}
+
+function tableLine(geometry: PoolGeometry, { devices }: Plan, { volumes }: PoolFacts): string {
+  const device = (role: Role): string => devices[role] ?? `LOOP(${volumes[role].path})`;
+  return formatLine(
+    poolTable({ ...geometry, dataDevice: device('data'), metadataDevice: device('metadata') }),
+  );
 }
 
 function checkName(name: DmName): void {

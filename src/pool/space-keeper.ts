@@ -13,6 +13,7 @@ import { hasCode, toDmthinError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { type Bytes, type DmName, formatSize, type Sectors } from '../base/units.ts';
 import { type HealthyPoolStatus, parsePoolStatus } from '../dm/status.ts';
+import { isLvmUuid } from './lvm-names.ts';
 import { type Backing, readBacking } from './provision-backing.ts';
 import { extendPool, type ExtendDeps } from './provision-extend.ts';
 import { describeExtendStep } from './provision-extend-plan.ts';
@@ -146,7 +147,7 @@ export function createSpaceKeeper(options: SpaceKeeperOptions): SpaceKeeper {
 
   async function adviseOn(role: Role, { ours, file, device }: Backing): Promise<string> {
     const orRemove = 'or remove images and containers';
-    if ((await dm.info(name))?.uuid.startsWith('LVM-') === true) {
+    if (isLvmUuid((await dm.info(name))?.uuid ?? '')) {
       return `lvextend ${role === 'data' ? '--size' : '--poolmetadatasize'} +SIZE VG/POOL, ${orRemove}`;
     }
     if (!ours || file === undefined) return `grow ${device}, then dmthin pool extend ${name}; ${orRemove}`;

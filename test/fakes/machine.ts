@@ -28,6 +28,8 @@ export interface Machine {
   /** Throw to fail a change. */
   beforeChange: (change: string) => void;
   freeBytes: number;
+  /** What LVM does when it is asked to activate a volume. */
+  onActivateLvm: () => void;
   addFile(path: string, size: number, start?: Buffer): FakeVolume;
   addDisk(path: string, size: number, start?: Buffer): FakeVolume;
   /** Pools and loop devices are gone, files and disks stay. */
@@ -151,6 +153,11 @@ export function createMachine(): Machine {
       find(path).size = size;
       grown.add(path);
     },
+    async activateLvm(volume) {
+      await Promise.resolve();
+      change(`activateLvm ${volume}`);
+      machine.onActivateLvm();
+    },
     async refreshLoop(device) {
       await Promise.resolve();
       change(`refreshLoop ${device}`);
@@ -203,6 +210,7 @@ export function createMachine(): Machine {
     changes,
     beforeChange: () => undefined,
     freeBytes: 2 ** 50,
+    onActivateLvm: () => undefined,
     addFile: (path, size, start) => add('file', path, size, start),
     addDisk: (path, size, start) => add('block', path, size, start),
     reboot() {

@@ -34,6 +34,10 @@ next: set pool_name = "p" in /etc/dmthin/config.toml, then run: dmthin serve`,
       out,
       /^to be done for pool p \(nothing has been changed\):\n {2}make the directory \/var\/pools\n/,
     );
+    assert.match(
+      out,
+      /\n {2}table: 0 41943040 thin-pool LOOP\(\/var\/pools\/p\.meta\) LOOP\(\/var\/pools\/p\.data\) 128 16384 0$/,
+    );
     assert.deepEqual(machine.changes, []);
   });
 
@@ -50,6 +54,7 @@ next: set pool_name = "p" in /etc/dmthin/config.toml, then run: dmthin serve`,
         'attach a loop device to /var/pools/p.meta',
         'assemble the pool that is there: /dev/mapper/p of 20 GiB, blocks of 64 KiB, warning below 1 GiB free',
       ],
+      table: '0 41943040 thin-pool LOOP(/var/pools/p.meta) LOOP(/var/pools/p.data) 128 16384 0',
       warnings: [],
     });
   });
@@ -57,6 +62,8 @@ next: set pool_name = "p" in /etc/dmthin/config.toml, then run: dmthin serve`,
   for (const [args, words] of [
     [[], /give either --loop-dir, or both/],
     [['--loop-dir', '/a', '--data-device', '/dev/sda'], /give either --loop-dir, or both/],
+    [['--lvm', 'vg/pool', '--data-size', '1G'], /--lvm stands alone/],
+    [['--lvm', 'pool'], /is not a volume group and a pool in it/],
     [['--data-device', '/dev/sda'], /give either --loop-dir, or both/],
     [
       ['--data-device', '/dev/sda', '--metadata-device', '/dev/sdb', '--data-size', '1G'],

@@ -36,6 +36,22 @@ describe('the table [pool]', () => {
     });
   });
 
+  it('names a pool of LVM, which must have the name that LVM gives it', () => {
+    const of = (name: string) =>
+      `pool_name = "${name}"\nbase_image_size = "1G"\n[pool]\nlvm = "my-vg/pool"\n`;
+    for (const name of ['my--vg-pool-tpool', 'my--vg-pool']) {
+      const result = parseConfig(of(name), 'FILE');
+      assert.ok(result.ok);
+      assert.deepEqual(result.config.pool.backing, { kind: 'lvm', lvm: { group: 'my-vg', volume: 'pool' } });
+    }
+    assert.deepEqual(problemsOf(of('pool')), [
+      `FILE:1: pool_name is not what LVM calls my-vg/pool: "my--vg-pool-tpool", or "my--vg-pool" as long as it has had no thin volumes of LVM's`,
+    ]);
+    assert.deepEqual(problemsOf(`${REQUIRED}[pool]\nlvm = "pool"`), [
+      'FILE:4: pool.lvm "pool" is not a volume group and a pool in it, such as "vg0/containers"',
+    ]);
+  });
+
   it('when empty, or of empty text, describes none', () => {
     assert.equal(poolOf('').backing, undefined);
     assert.equal(poolOf('loop_dir = ""\ndata_size = ""\nblock_size = ""\n').backing, undefined);
@@ -58,7 +74,7 @@ data_device = 3
       'FILE:5: pool.data_sice is not a key of dmthin (did you mean pool.data_size?)',
       'FILE:6: pool.metadata_size 1 KiB is not a metadata size: a multiple of 4 KiB, from 2 MiB to 15.8 GiB',
       'FILE:7: pool.block_size 65 KiB is not a block size: a multiple of 64 KiB, up to 1 GiB',
-      'FILE:8: pool.data_device cannot stand beside loop_dir: a pool is either on files or on disks',
+      'FILE:8: pool.data_device cannot stand beside loop_dir: a pool is on files, on disks or of LVM',
       'FILE:8: pool.data_device must be text in quotes, such as "/dev/nvme1n1p2"',
     ]);
   });
@@ -112,7 +128,7 @@ on_low_space = ["/bin/grow", "it"]`;
     );
     const disks = 'data_device = "/a"\nmetadata_device = "/b"\nmax_data_size = "1G"';
     assert.deepEqual(problemsOf(`${REQUIRED}[pool]\n${disks}`), [
-      'FILE:6: pool.max_data_size cannot stand beside data_device: a pool is either on files or on disks',
+      'FILE:6: pool.max_data_size cannot stand beside data_device: a pool is on files, on disks or of LVM',
     ]);
   });
 
