@@ -1,4 +1,4 @@
-/** Opening a device's node. */
+/** Opening a device's node, and what a device answers when it is read or flushed. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { DmthinError } from './errors.ts';
 
@@ -7,11 +7,40 @@ export async function openDevice(op: string, path: string, flags: string | numbe
   try {
     return await open(path, flags);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (systemErrno(error) !== 'ENOENT') throw error;
     throw new DmthinError(
       'not_found',
       { op, what: 'there is no such device', device: path, errno: 'ENOENT' },
       error,
     );
   }
+}
+
+/**
+ * Runs `body`, which reads, writes or flushes the device at `path`.
+ * @param consequence what follows from a failure, as a clause. @throws internal with the errno; our own errors as they are.
+ */
+export async function deviceIo<T>(
+  op: string,
+  path: string,
+  consequence: string,
+  body: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    const errno = systemErrno(error);
+    if (errno === undefined) throw error;
+    throw new DmthinError(
+      'internal',
+      { op, what: consequence, device: path, errno, nextStep: 'the kernel log has the reason: dmesg' },
+      error,
+    );
+  }
+}
+
+function systemErrno(error: unknown): string | undefined {
+  return error instanceof Error && 'errno' in error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined;
 }

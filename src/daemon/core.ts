@@ -28,6 +28,8 @@ export interface Filesystems {
   grow(path: string, fsType: FsType): Promise<void>;
   /** Inodes in use, from the superblock of the device at `path`. */
   readUsedInodes(path: string): Promise<number>;
+  /** Errors that the filesystem on the device at `path` has written down. */
+  readRecordedErrors(path: string): Promise<number>;
 }
 
 export interface CoreOptions {
@@ -38,6 +40,8 @@ export interface CoreOptions {
   readonly listPoolDevices: ListPoolDevices;
   /** Brings the pool into the kernel where that is our task. */
   readonly assemblePool: () => Promise<void>;
+  /** Tells one life of the block device `major:minor` from the next. */
+  readonly identifyDisk: (device: string) => Promise<string>;
   readonly poolName: DmName;
   readonly base: BaseSpec;
   readonly asyncRemove: boolean;
@@ -75,6 +79,7 @@ export function createCore(options: CoreOptions): Core {
   const gate = createGate({
     pool,
     assemble: options.assemblePool,
+    identify: options.identifyDisk,
     recover: async (view) => {
       await generation.check(view);
       return recover(
@@ -100,6 +105,7 @@ export function createCore(options: CoreOptions): Core {
       format: (path, spec) => filesystems.format(path, spec),
     }),
     readTotals,
+    readRecordedErrors: (path) => filesystems.readRecordedErrors(path),
     growFilesystem: (path, fsType) => filesystems.grow(path, fsType),
     base,
     asyncRemove: options.asyncRemove,

@@ -7,13 +7,14 @@ import type { Log } from '../base/log.ts';
 import { runProcess } from '../base/process.ts';
 import type { DmName } from '../base/units.ts';
 import { createBlockIo } from '../dm/block-io.ts';
+import { identifyDisk } from '../dm/identify-disk.ts';
 import type { DmClient } from '../dm/client.ts';
 import { type DmEvents, openDmEvents } from '../dm/events.ts';
 import { loadKoffi } from '../dm/ioctl-port.ts';
 import { openDmClient } from '../dm/open-client.ts';
 import { formatBase } from '../filesystem/format-base.ts';
 import { growFilesystem } from '../filesystem/grow.ts';
-import { readUsedInodes } from '../filesystem/superblock.ts';
+import { readRecordedErrors, readUsedInodes } from '../filesystem/superblock.ts';
 import { createHealthService } from '../grpc/health.ts';
 import { startServer } from '../grpc/server.ts';
 import { createSnapshotsService } from '../grpc/service.ts';
@@ -83,6 +84,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       format: (path, spec) => formatBase(runProcess, path, spec),
       grow: (path, fsType) => growFilesystem(runProcess, { devicePath: path, fsType }),
       readUsedInodes,
+      readRecordedErrors,
     },
     listPoolDevices: createListPoolDevices({ dm, run: runProcess, poolName: config.poolName, log }),
     assemblePool: createAssemblePool({
@@ -90,6 +92,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       name: config.poolName,
       settings: config.pool,
     }),
+    identifyDisk,
     poolName: config.poolName,
     base: { fsType: config.fsType, sizeBytes: config.baseImageSizeBytes, fsOptions: config.fsOptions },
     asyncRemove: config.asyncRemove,

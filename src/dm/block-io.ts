@@ -1,12 +1,15 @@
 /** What is asked of a block device itself, rather than of device-mapper. */
-import { openDevice } from '../base/open-device.ts';
+import { deviceIo, openDevice } from '../base/open-device.ts';
 import type { Bytes } from '../base/units.ts';
 import { errnoError, errnoName } from './errno.ts';
 import { openIoctlPort } from './ioctl-port.ts';
 import { createLanes } from './lanes.ts';
 
 export interface BlockIo {
-  /** fsync: everything written to the device is on the disk afterwards, the pool's metadata included. */
+  /**
+   * fsync: everything written to the device is on the disk afterwards, the pool's metadata included.
+   * @throws internal (EIO) also for a write that failed before and that nobody has been told of; the kernel tells it once.
+   */
   flush(path: string): Promise<void>;
   /** Tells the device that its first `sizeBytes` are not needed any more. A device that cannot discard: nothing happens. */
   discard(path: string, sizeBytes: Bytes): Promise<void>;
@@ -22,8 +25,10 @@ export function createBlockIo(): BlockIo {
   return {
     flush: (path) =>
       lanes.run(async () => {
-        await using device = await openDevice('flush', path, 'r+');
-        await device.sync();
+        await deviceIo('flush', path, 'not all that was written is on the disk', async () => {
+          await using device = await openDevice('flush', path, 'r+');
+          await device.sync();
+        });
       }),
     discard: (path, sizeBytes) =>
       lanes.run(async () => {

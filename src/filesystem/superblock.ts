@@ -2,12 +2,13 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { DmthinError } from '../base/errors.ts';
-import { openDevice } from '../base/open-device.ts';
+import { deviceIo, openDevice } from '../base/open-device.ts';
 
 const OP = 'read superblock';
 const HEAD_BYTES = 4096;
 const EXT_OFFSET = 1024;
 const EXT_MAGIC = 0xef53;
+const EXT_ERROR_STATE = 2;
 const XFS_MAGIC = 'XFSB';
 /** What a direct read wants of its buffer's address, and what malloc gives. */
 const DIRECT_ALIGNMENT = 512;
@@ -29,7 +30,19 @@ export async function readUsedInodes(path: string): Promise<number> {
   });
 }
 
-async function readHead(path: string): Promise<Buffer> {
+/**
+ * Errors that the filesystem on the device at `path` has met and written down, such as a journal that it could not write.
+ * Only ext does; of others it is 0. fsck sets it back.
+ */
+export async function readRecordedErrors(path: string): Promise<number> {
+  return parseRecordedErrors(await readHead(path));
+}
+
+function readHead(path: string): Promise<Buffer> {
+  return deviceIo(OP, path, 'the filesystem cannot be read', () => readHeadCached(path));
+}
+
+async function readHeadCached(path: string): Promise<Buffer> {
   await using device = await openDevice(OP, path, 'r');
   const head = Buffer.alloc(HEAD_BYTES);
   await device.read(head, 0, HEAD_BYTES, 0);
@@ -78,4 +91,12 @@ export function parseUsedInodes(head: Buffer): number | undefined {
   const ext = head.subarray(EXT_OFFSET);
   if (ext.readUInt16LE(56) === EXT_MAGIC) return ext.readUInt32LE(0) - ext.readUInt32LE(16);
   return undefined;
+}
+
+/** ext: s_state at byte 58, whose bit 2 says that there were errors, and s_error_count at byte 404. */
+export function parseRecordedErrors(head: Buffer): number {
+  const ext = head.subarray(EXT_OFFSET);
+  if (isXfs(head) || ext.readUInt16LE(56) !== EXT_MAGIC) return 0;
+  const hadErrors = (ext.readUInt16LE(58) & EXT_ERROR_STATE) !== 0;
+  return Math.max(ext.readUInt32LE(404), hadErrors ? 1 : 0);
 }

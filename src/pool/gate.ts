@@ -29,6 +29,8 @@ export interface GateOptions {
    * away later was taken by somebody, perhaps to repair it.
    */
   readonly assemble: () => Promise<void>;
+  /** Tells one life of the pool's device `major:minor` from the next: both may come and go between two looks. */
+  readonly identify: (device: string) => Promise<string>;
   readonly recover: (view: PoolView) => Promise<RecoveryReport>;
   /** Called after each recovery. */
   readonly onOpen: (report: RecoveryReport) => void;
@@ -36,11 +38,11 @@ export interface GateOptions {
 }
 
 type State =
-  | { readonly is: 'open'; readonly poolDevice: string }
+  | { readonly is: 'open'; readonly poolIdentity: string }
   | { readonly is: 'recovering'; readonly done: Promise<void> }
   | { readonly is: 'closed'; readonly reason: DmthinError };
 
-export function createGate({ pool, assemble, recover, onOpen, log }: GateOptions): Gate {
+export function createGate({ pool, assemble, identify, recover, onOpen, log }: GateOptions): Gate {
   let state: State | undefined;
   let openedOnce = false;
 
@@ -49,8 +51,9 @@ export function createGate({ pool, assemble, recover, onOpen, log }: GateOptions
     try {
       if (!openedOnce) await assemble();
       const view = await pool.look('recovery', 'change');
+      const poolIdentity = await identify(view.device);
       const report = await recover(view);
-      state = { is: 'open', poolDevice: view.device };
+      state = { is: 'open', poolIdentity };
       openedOnce = true;
       log.info({ pool: pool.name, ...report }, 'store and pool are together; the snapshotter is ready');
       onOpen(report);
@@ -70,14 +73,12 @@ export function createGate({ pool, assemble, recover, onOpen, log }: GateOptions
     return done;
   }
 
-  async function stillThere(poolDevice: string): Promise<void> {
+  async function stillThere(before: string): Promise<void> {
     try {
       const { device } = await pool.look('pool check', 'read');
-      if (device === poolDevice) return;
-      log.warn(
-        { pool: pool.name, before: poolDevice, now: device },
-        'the pool was replaced; recovering again',
-      );
+      const now = await identify(device);
+      if (now === before) return;
+      log.warn({ pool: pool.name, before, now }, 'the pool was replaced; recovering again');
       await beginRecovery();
     } catch (error) {
       const reason = toDmthinError(error, 'pool check');
@@ -103,7 +104,7 @@ export function createGate({ pool, assemble, recover, onOpen, log }: GateOptions
       if (after?.is === 'closed') throw after.reason.with({ op });
     },
     async check() {
-      if (state?.is === 'open') await stillThere(state.poolDevice);
+      if (state?.is === 'open') await stillThere(state.poolIdentity);
       else await beginRecovery();
     },
   };

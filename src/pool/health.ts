@@ -5,9 +5,10 @@ import { type HealthyPoolStatus, METADATA_BLOCK_BYTES, type PoolStatus } from '.
 
 /**
  * What a caller is about to do with the pool.
- * `read`: use devices that exist; `change`: make or delete ids; `allocate`: make something that will need space.
+ * `read`: use devices that exist; `change`: make or delete ids; `keep`: promise that what was written stays; `allocate`: make
+ * something that will need space.
  */
-export type PoolUse = 'read' | 'change' | 'allocate';
+export type PoolUse = 'read' | 'change' | 'keep' | 'allocate';
 
 /** How much must be free: a share of the whole, or a size. */
 export type Floor = { readonly percent: number } | { readonly bytes: Bytes };
@@ -21,7 +22,7 @@ export interface Floors {
 export const DEFAULT_FLOORS = { data: { percent: 2 }, metadata: { percent: 5 } } as const satisfies Floors;
 
 export const POOL_REPAIR =
-  'stop dmthin, deactivate the pool, run thin_check and if it complains thin_repair on its metadata device, activate it again';
+  'end what uses the pool, take it out of the kernel, run thin_check and if it complains thin_repair on its metadata device, bring it back: docs/recovery.md has the commands';
 
 export function poolMissing(op: string, name: DmName): DmthinError {
   return new DmthinError('unavailable', {
@@ -43,6 +44,8 @@ export function requireCommitting(op: string, name: DmName, status: PoolStatus):
     new DmthinError('unavailable', { op, what, device: name, poolStatus: status.raw, nextStep });
   if (status.kind !== 'ok') throw refuse('the thin pool has failed', POOL_REPAIR);
   if (status.needsCheck) throw refuse('the thin pool needs a check', POOL_REPAIR);
+  if (status.mode === 'ro' && status.usedMetadataBlocks >= status.totalMetadataBlocks)
+    throw refuse('the thin pool is read-only: its metadata is full', GROW);
   if (status.mode === 'ro')
     throw refuse('the thin pool is read-only', `the kernel log has the reason (dmesg); then ${POOL_REPAIR}`);
   return status;
@@ -62,7 +65,30 @@ export function requireUsable(
 ): HealthyPoolStatus {
   if (use === 'read' && status.kind === 'ok') return status;
   const committing = requireCommitting(op, name, status);
-  return use === 'allocate' ? requireRoom(op, name, committing, floors, dataBlockBytes) : committing;
+  switch (use) {
+    case 'read':
+    case 'change':
+      return committing;
+    case 'keep':
+      return requireSpace(op, name, committing);
+    case 'allocate':
+      return requireRoom(op, name, requireSpace(op, name, committing), floors, dataBlockBytes);
+    default:
+      return use satisfies never;
+  }
+}
+
+const GROW = 'grow the pool (dmthin pool extend, or your own way) or remove snapshots and images';
+
+function requireSpace(op: string, name: DmName, status: HealthyPoolStatus): HealthyPoolStatus {
+  if (status.mode !== 'out_of_data_space') return status;
+  throw new DmthinError('resource_exhausted', {
+    op,
+    what: 'the thin pool is out of data space',
+    device: name,
+    poolStatus: status.raw,
+    nextStep: GROW,
+  });
 }
 
 function requireRoom(
@@ -72,10 +98,6 @@ function requireRoom(
   floors: Floors,
   dataBlockBytes: number,
 ): HealthyPoolStatus {
-  const refuse = (what: string, nextStep: string): DmthinError =>
-    new DmthinError('resource_exhausted', { op, what, device: name, poolStatus: status.raw, nextStep });
-  const grow = 'grow the pool (dmthin pool extend, or your own way) or remove snapshots and images';
-  if (status.mode === 'out_of_data_space') throw refuse('the thin pool is out of data space', grow);
   const low =
     tellLow('data', status.usedDataBlocks, status.totalDataBlocks, dataBlockBytes, floors.data) ??
     tellLow(
@@ -85,8 +107,14 @@ function requireRoom(
       METADATA_BLOCK_BYTES,
       floors.metadata,
     );
-  if (low !== undefined) throw refuse(low, grow);
-  return status;
+  if (low === undefined) return status;
+  throw new DmthinError('resource_exhausted', {
+    op,
+    what: low,
+    device: name,
+    poolStatus: status.raw,
+    nextStep: GROW,
+  });
 }
 
 /** @returns what is wrong; undefined when enough is free. */

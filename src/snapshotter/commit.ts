@@ -4,8 +4,14 @@
  * INVARIANT: after the reply nothing of it may be lost, power cut included: contents are flushed before the one durable
  * transaction, and the device is deactivated only after it. Dying in between leaves the snapshot active, or committed
  * with a device that recovery deactivates.
+ *
+ * What cannot be kept is refused, and stays refused: the kernel tells of a write that failed only once, so that is written
+ * down; ext writes down itself what it met. What no file system and no flush tells (a file's contents that could not be
+ * written while all else could, and that nobody called fsync for) cannot be known here: docs/recovery.md.
  */
-import { DmthinError } from '../base/errors.ts';
+import { DmthinError, toDmthinError } from '../base/errors.ts';
+import type { DmName } from '../base/units.ts';
+import { devicePath } from '../dm/client.ts';
 import type { DeviceTotals, ActiveRecord } from '../store/records.ts';
 import { snapshotDeviceName } from '../pool/names.ts';
 import { keyLock } from '../pool/locks.ts';
@@ -31,7 +37,7 @@ export async function commitSnapshot(context: Context, request: CommitRequest): 
     const totals = await flush(context, record);
     await context.store.transaction('Commit: committed', (tx) => {
       requireFreeKey(op, tx, name);
-      const { kind, ...kept } = record;
+      const { kind, lostWrite, ...kept } = record;
       const now = context.nowMs();
       tx.updateSnapshot({
         ...kept,
@@ -64,14 +70,51 @@ function requireCommittable({ store }: Context, { name, key, expectedParent }: C
 }
 
 async function flush(context: Context, record: ActiveRecord): Promise<DeviceTotals> {
+  if (record.lostWrite !== undefined) throw lostWrite(context, record, record.lostWrite);
   try {
     return await withDevice(context, op, record, async (name) => {
-      await context.apply({ do: 'flush', name });
-      return context.readTotals(name);
+      await flushOrRemember(context, record, name);
+      const [totals, errors] = await Promise.all([
+        context.readTotals(name),
+        context.readRecordedErrors(devicePath(name)),
+        context.pool.look(op, 'keep'),
+      ]);
+      if (errors > 0) throw lostWrite(context, record, `its filesystem has recorded errors (${errors})`);
+      return totals;
     });
   } catch (error) {
-    throw await context.pool.explain(error, op, 'change', 'internal');
+    if (error instanceof DmthinError && error.detail.op === op) throw error;
+    throw await context.pool.explain(error, op, 'keep', 'internal');
   }
+}
+
+async function flushOrRemember(context: Context, record: ActiveRecord, name: DmName): Promise<void> {
+  try {
+    await context.apply({ do: 'flush', name });
+  } catch (error) {
+    const { detail } = toDmthinError(error, op);
+    if (detail.errno !== undefined && LOSSES.includes(detail.errno)) {
+      await context.store.transaction('Commit: lost a write', (tx) =>
+        tx.updateSnapshot({ ...record, lostWrite: `an earlier Commit met ${detail.errno} in ${detail.op}` }),
+      );
+    }
+    throw error;
+  }
+}
+
+/** Errnos of a flush after which something may be missing on the disk: fsync(2). */
+const LOSSES: readonly string[] = ['EIO', 'ENOSPC', 'EDQUOT', 'EROFS'];
+
+function lostWrite({ pool }: Context, record: ActiveRecord, why: string): DmthinError {
+  const device = snapshotDeviceName(pool.name, record.deviceId);
+  return new DmthinError('failed_precondition', {
+    op,
+    what: `something that was written to snapshot ${quote(record.key)} was lost: ${why}`,
+    device,
+    deviceId: record.deviceId,
+    nextStep:
+      'the kernel log has the reason: dmesg; remove the snapshot and make it anew (pull the image again)',
+  });
 }
 
 /** The commit is done whatever happens here: a device that stays active is deactivated at the next start. */

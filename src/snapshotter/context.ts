@@ -17,6 +17,8 @@ export interface Context {
   readonly locks: KeyedMutex;
   readonly ensureBase: EnsureBase;
   readonly readTotals: ReadDeviceTotals;
+  /** Errors that the filesystem on the device at `path` has written down. */
+  readonly readRecordedErrors: (path: string) => Promise<number>;
   /** Grows the filesystem of an active device to the device's size. */
   readonly growFilesystem: (path: string, fsType: BaseSpec['fsType']) => Promise<void>;
   /** What a parentless snapshot is made as. */

@@ -1,4 +1,5 @@
 /** Stat, List, Usage, Mounts and Update: what is answered from the store, and from one look at the kernel. */
+import { DmthinError } from '../base/errors.ts';
 import { isVisible, type DeviceTotals } from '../store/records.ts';
 import { withDevice } from './activate.ts';
 import type { Context } from './context.ts';
@@ -37,8 +38,11 @@ export async function mounts(context: Context, key: string): Promise<Mount[]> {
   const record = requireActive(op, requireVisible(op, context.store, key));
   try {
     // Nothing to a device that lives, but for its entry in /dev/mapper, which is there afterwards.
-    await withDevice(context, op, record, (name) => context.dm.resume(name));
+    const alive = withDevice(context, op, record, (name) => context.dm.resume(name));
+    // The device of a pool that has failed lives too; nothing could be read from it.
+    await Promise.all([alive, context.pool.look(op, 'read')]);
   } catch (error) {
+    if (error instanceof DmthinError && error.detail.op === op) throw error;
     throw await context.pool.explain(error, op, 'read', 'internal');
   }
   return [mountOf(context.pool.name, record)];

@@ -28,7 +28,7 @@ const common = {
 
 const snapshotSchema = v.variant('state', [
   v.object({ ...common, state: v.literal('creating'), kind }),
-  v.object({ ...common, state: v.literal('active'), kind }),
+  v.object({ ...common, state: v.literal('active'), kind, lostWrite: v.optional(v.string()) }),
   v.object({ ...common, state: v.literal('committed'), totals }),
   v.object({ ...common, state: v.literal('removing') }),
 ]);

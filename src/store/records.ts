@@ -36,6 +36,8 @@ export interface CreatingRecord extends CommonFields {
 export interface ActiveRecord extends CommonFields {
   readonly state: 'active';
   readonly kind: 'active' | 'view';
+  /** Something that was written to it never reached the disk: what the kernel said of it, which it says only once. */
+  readonly lostWrite?: string | undefined;
 }
 
 export interface CommittedRecord extends CommonFields {

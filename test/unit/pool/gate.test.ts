@@ -20,6 +20,8 @@ describe('the gate', () => {
       what: 'no disk',
     });
     let assembled = 0;
+    let recovered = 0;
+    let life = 1;
     const gate = createGate({
       pool: createThinPool(createFakeDmClient(kernel), POOL, DEFAULT_FLOORS),
       assemble: async () => {
@@ -28,7 +30,11 @@ describe('the gate', () => {
         if (kernel.info(POOL) === undefined) createPool(kernel, POOL);
         return Promise.resolve();
       },
-      recover: () => Promise.resolve({ ...NOTHING, problems: [] }),
+      identify: (device) => Promise.resolve(`${device} #${life}`),
+      recover: () => {
+        recovered += 1;
+        return Promise.resolve({ ...NOTHING, problems: [] });
+      },
       onOpen: () => undefined,
       log: silentLog,
     });
@@ -50,5 +56,13 @@ describe('the gate', () => {
     createPool(kernel, POOL);
     await gate.check();
     assert.equal(gate.state, 'open');
+
+    await gate.check();
+    assert.equal(recovered, 2);
+    // Gone and back under the same number between two looks.
+    life = 2;
+    await gate.check();
+    await gate.check();
+    assert.deepEqual([gate.state, recovered], ['open', 3]);
   });
 });

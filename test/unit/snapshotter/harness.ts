@@ -58,6 +58,7 @@ export async function createWorld(uuid = ''): Promise<World> {
         poolName: POOL,
         listPoolDevices: async () => [...kernel.pool(POOL).thins.keys()].map((id) => deviceId(id)),
         assemblePool: () => Promise.resolve(),
+        identifyDisk: (device) => Promise.resolve(device),
         blocks: {
           flush: async (path) => void deeds.push(`flush ${path}`),
           discard: async (path) => void deeds.push(`discard ${path}`),
@@ -66,6 +67,7 @@ export async function createWorld(uuid = ''): Promise<World> {
           format: async (path, spec) => void deeds.push(`format ${path} ${spec.fsType}`),
           grow: async (path) => void deeds.push(`grow ${path}`),
           readUsedInodes: async () => 10,
+          readRecordedErrors: async () => 0,
         },
         base: { fsType: 'ext4', sizeBytes: bytes(64 * MiB), fsOptions: '' },
         asyncRemove: false,
