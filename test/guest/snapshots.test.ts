@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import {
   chmod,
+  type FileHandle,
   link,
   lstat,
   mkdir,
+  open,
   readdir,
   readFile,
   rename,
@@ -162,6 +164,45 @@ suite('on ext4', () => {
     await mounted(await client.mounts('busy'), async (directory) =>
       assert.equal(await readFile(join(directory, 'file'), 'utf8'), 'mine'),
     );
+    await client.remove('busy');
+  });
+
+  test('removals that wait for open devices keep nobody else waiting, and go on once those are closed', async () => {
+    await using node = await createNode();
+    await using serving = await node.serve({ busyTimeoutMs: 60_000 });
+    const { client } = serving;
+    const busy = Array.from({ length: 12 }, (_, index) => `busy-${index}`);
+    const opened = new Map<string, FileHandle>();
+    for (const key of busy) {
+      const [mount] = await client.prepare(key, '');
+      opened.set(key, await open(mount?.source ?? '', 'r'));
+    }
+    let removed = 0;
+    const removals = busy.map((key) => client.remove(key).then(() => (removed += 1)));
+    await client.prepare('a', '');
+    await client.commit('layer', 'a');
+    await client.view('view', 'layer');
+    await client.mounts('view');
+    await client.update('view', { kind: 'set', labels: { note: 'x' } });
+    assert.equal((await client.stat('view')).labels['note'], 'x');
+    await client.usage('view');
+    await client.remove('view');
+    await client.remove('layer');
+    await client.cleanup();
+    assert.equal(removed, 0, 'all of that while every removal waits');
+    for (const file of opened.values()) await file.close();
+    await Promise.all(removals);
+    assert.deepEqual(await Array.fromAsync(client.list()), []);
+  });
+
+  test('with busy_timeout = "0s" an open device is refused at once', async () => {
+    await using node = await createNode();
+    await using serving = await node.serve({ busyTimeoutMs: 0 });
+    const { client } = serving;
+    const [mount] = await client.prepare('busy', '');
+    const file = await open(mount?.source ?? '', 'r');
+    await refuses(client.remove('busy'), 'failed_precondition', /EBUSY/);
+    await file.close();
     await client.remove('busy');
   });
 
