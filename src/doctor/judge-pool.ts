@@ -1,23 +1,20 @@
 /** Judgements about the pool. Pure. */
 import { formatSize } from '../base/units.ts';
-import { DEFAULT_FLOORS } from '../pool/health.ts';
+import { DEFAULT_FLOORS, type Floor, POOL_REPAIR } from '../pool/health.ts';
 import type { Space } from '../pool/provision-status.ts';
 import type { Facts } from './facts.ts';
 import { failed, type Finding, ok, problem, unseen, warning } from './finding.ts';
-
-const REPAIR =
-  'stop dmthin and containerd, then see "Troubleshoot" in docs/operations.md: thin_check, thin_repair';
 
 export function judgePool({ pool }: Facts): Finding {
   if (pool.kind === 'unseen') return unseen(pool.why);
   if (pool.kind === 'failed') return failed(pool.error, 'dmthin pool create NAME makes or assembles it');
   const { name, mode, suspended, figures, activeThins, raw } = pool.value;
-  if (mode === 'fail' || mode === 'error') return problem(`${name} has failed: ${raw}`, REPAIR);
-  if (figures?.needsCheck === true) return problem(`${name} needs a check: ${raw}`, REPAIR);
+  if (mode === 'fail' || mode === 'error') return problem(`${name} has failed: ${raw}`, POOL_REPAIR);
+  if (figures?.needsCheck === true) return problem(`${name} needs a check: ${raw}`, POOL_REPAIR);
   if (mode === 'ro') {
     return problem(
       `${name} is read-only: ${raw}`,
-      `dmesg has the reason; when its metadata is full or damaged: ${REPAIR}`,
+      `dmesg has the reason; when its metadata is full or damaged: ${POOL_REPAIR}`,
     );
   }
   if (mode === 'out_of_data_space') {
@@ -62,26 +59,31 @@ export function judgeGeometry({ pool, config }: Facts): Finding {
   return ok(`blocks of ${formatSize(blockBytes)}, ${formatSize(metadata.totalBytes)} of metadata`);
 }
 
-/** Below these shares somebody should act; below DEFAULT_FLOORS dmthin makes nothing new. */
+/** Below these shares somebody should act; below the configured floors dmthin makes nothing new. */
 const WARN_PERCENT = { data: 10, metadata: 15 } as const;
 
-export function judgeDataSpace({ pool }: Facts): Finding {
-  return judgeSpace(pool, 'data', DEFAULT_FLOORS.data.percent);
+export function judgeDataSpace(facts: Facts): Finding {
+  return judgeSpace(facts, 'data');
 }
 
-export function judgeMetadataSpace({ pool }: Facts): Finding {
-  return judgeSpace(pool, 'metadata', DEFAULT_FLOORS.metadata.percent);
+export function judgeMetadataSpace(facts: Facts): Finding {
+  return judgeSpace(facts, 'metadata');
 }
 
-function judgeSpace(pool: Facts['pool'], kind: 'data' | 'metadata', floorPercent: number): Finding {
+function judgeSpace({ pool, config }: Facts, kind: 'data' | 'metadata'): Finding {
   if (pool.kind !== 'known' || pool.value.figures === undefined) return unseen('the pool tells no figures');
   const space = pool.value.figures[kind];
-  const percent = freePercent(space);
-  const what = `${percent.toFixed(1)} % free of ${formatSize(space.totalBytes)}`;
+  const floors = config.ok ? config.config.pool.floors : DEFAULT_FLOORS;
+  const what = `${freePercent(space).toFixed(1)} % free of ${formatSize(space.totalBytes)}`;
   const remedy = 'remove images and containers, or grow the pool (dmthin pool extend, or your own way)';
-  if (percent < floorPercent) return problem(`${what}: new snapshots are refused`, remedy);
-  const isLow = kind === 'data' && space.totalBytes - space.usedBytes < pool.value.lowWaterBytes;
-  return percent < WARN_PERCENT[kind] || isLow ? warning(what, remedy) : ok(what);
+  if (isBelow(space, floors[kind])) return problem(`${what}: new snapshots are refused`, remedy);
+  const isLow = kind === 'data' && isBelow(space, { bytes: pool.value.lowWaterBytes });
+  return isLow || isBelow(space, { percent: WARN_PERCENT[kind] }) ? warning(what, remedy) : ok(what);
+}
+
+function isBelow(space: Space, floor: Floor): boolean {
+  if ('percent' in floor) return freePercent(space) < floor.percent;
+  return space.totalBytes - space.usedBytes < floor.bytes;
 }
 
 function freePercent({ usedBytes, totalBytes }: Space): number {

@@ -96,6 +96,15 @@ const CASES: readonly Case[] = [
     { pool: poolOf({ lowWaterBytes: bytes(30 * GiB) }, { data: space(80 * 1024, 100 * 1024) }) },
   ],
   ['data-space', 'problem', /refused/, { pool: poolOf({}, { data: space(99 * 1024, 100 * 1024) }) }],
+  [
+    'data-space',
+    'problem',
+    /^25\.0 % free of 100 GiB: new snapshots are refused/,
+    {
+      config: configOf('[pool]\nmin_free_data = "30G"\n'),
+      pool: poolOf({}, { data: space(75 * 1024, 100 * 1024) }),
+    },
+  ],
   ['metadata-space', 'warning', /^10\.9 % free/, { pool: poolOf({}, { metadata: space(114, 128) }) }],
   ['metadata-space', 'problem', /refused/, { pool: poolOf({}, { metadata: space(125, 128) }) }],
   [
