@@ -49,6 +49,10 @@ export function errnoCode(name: string): ErrorCode {
   return CODES[name] ?? 'internal';
 }
 
+/** What dm's persistent-data answers for a block whose checksum is wrong, by kernel: ENOTBLK or EILSEQ. */
+const METADATA_DAMAGED =
+  "a block of the pool's metadata does not hold what was written to it: repair it as docs/recovery.md tells, 'The metadata is broken'";
+
 /** The next step that holds whatever was being done; callers that know better give their own. */
 const NEXT_STEPS: Readonly<Record<string, string>> = {
   EBUSY: 'see who holds the device: findmnt, lsblk, dmsetup ls --tree',
@@ -58,6 +62,8 @@ const NEXT_STEPS: Readonly<Record<string, string>> = {
   EIO: 'the kernel log has the reason: dmesg',
   EOPNOTSUPP: 'look at the pool: dmsetup status; a pool that is read-only or failed needs a repair',
   ENOSPC: 'grow the pool or remove snapshots',
+  ENOTBLK: METADATA_DAMAGED,
+  EILSEQ: METADATA_DAMAGED,
 };
 
 /** The error for an errno that the kernel answered, with its code, name and a next step. */
