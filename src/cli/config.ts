@@ -85,6 +85,7 @@ function poolSettings({ backing, blockSectors, floors, maxDataBytes, onLowSpace 
     ...(backing?.kind === 'loop'
       ? { loop_dir: backing.directory, data_size: backing.dataBytes, metadata_size: backing.metadataBytes }
       : {}),
+    ...(backing?.kind === 'disk' ? { device: backing.device, metadata_size: backing.metadataBytes } : {}),
     ...(backing?.kind === 'lvm' ? { lvm: formatLvmVolume(backing.lvm) } : {}),
     ...(backing?.kind === 'devices' ? { data_device: backing.data, metadata_device: backing.metadata } : {}),
     ...(blockSectors === undefined ? {} : { block_size: sectorsToBytes(blockSectors) }),

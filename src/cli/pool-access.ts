@@ -3,7 +3,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { DmthinError, toDmthinError } from '../base/errors.ts';
 import { type Bytes, dmName, type DmName, parseSize } from '../base/units.ts';
 import { type LvmVolume, parseLvmVolume } from '../pool/lvm-names.ts';
-import type { ProvisionDeps } from '../pool/provision-facts.ts';
+import type { ProvisionDeps } from '../pool/provision-request.ts';
 import type { CliDeps, Transport } from './deps.ts';
 
 /** An argument that names a pool. */

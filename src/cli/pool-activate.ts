@@ -12,7 +12,10 @@ import { type BackingOptions, readBackingOptions, refuseBackingOptions } from '.
 import { readLvmVolume, readPoolName, transportOption, withDeviceMapper } from './pool-access.ts';
 import { printSteps } from './pool-steps.ts';
 
-interface ActivateOptions extends Pick<BackingOptions, 'loopDir' | 'dataDevice' | 'metadataDevice'> {
+interface ActivateOptions extends Pick<
+  BackingOptions,
+  'loopDir' | 'device' | 'dataDevice' | 'metadataDevice'
+> {
   readonly config?: string;
   readonly lvm?: LvmVolume;
   readonly dryRun?: boolean;
@@ -33,6 +36,7 @@ export function addPoolActivateCommand(group: Command, deps: CliDeps): void {
     .option('--loop-dir <dir>', 'where its two files are')
     .option('--data-device <device>', 'the device that holds its data')
     .option('--metadata-device <device>', 'the device that holds its metadata')
+    .option('--device <device>', 'the disk that holds both')
     .option('--lvm <vg/pool>', "the thin pool of LVM's that it is", readLvmVolume)
     .option('--dry-run', 'print the steps, change nothing')
     .addOption(transportOption())
@@ -60,7 +64,11 @@ async function describePool(name: DmName, options: ActivateOptions): Promise<Des
     refuseBackingOptions('pool activate', options);
     return { name, backing: { kind: 'lvm', lvm: options.lvm }, blockSectors: undefined, mustExist };
   }
-  if ([options.loopDir, options.dataDevice, options.metadataDevice].some((flag) => flag !== undefined)) {
+  if (
+    [options.loopDir, options.device, options.dataDevice, options.metadataDevice].some(
+      (flag) => flag !== undefined,
+    )
+  ) {
     const backing = readBackingOptions('pool activate', options);
     return { name, backing, blockSectors: undefined, mustExist };
   }
@@ -76,6 +84,6 @@ async function describePool(name: DmName, options: ActivateOptions): Promise<Des
       poolName === name
         ? 'the configuration has no table [pool] that says what the pool stands on'
         : `the configuration is for pool ${poolName}`,
-    nextStep: 'give --loop-dir, or --data-device and --metadata-device, or --lvm',
+    nextStep: 'give --loop-dir, or --device, or --data-device and --metadata-device, or --lvm',
   });
 }

@@ -34,9 +34,14 @@ export function addPoolCreateCommand(group: Command, deps: CliDeps): void {
     .argument('[name]', 'the name that it gets in /dev/mapper; with --lvm it has one', readPoolName)
     .option('--loop-dir <dir>', 'keep the pool in two sparse files in this directory')
     .option('--data-size <size>', 'size of the data file, for example 20G', readSize)
-    .option('--metadata-size <size>', 'size of the metadata file (default: from the data size)', readSize)
+    .option(
+      '--metadata-size <size>',
+      'size of the metadata, with --loop-dir or --device (default: from the data size)',
+      readSize,
+    )
     .option('--data-device <device>', 'keep the data on this disk, partition or logical volume')
     .option('--metadata-device <device>', 'keep the metadata on this one')
+    .option('--device <device>', 'keep both on this disk, which is split')
     .option('--lvm <vg/pool>', "use this thin pool of LVM's as it is", readLvmVolume)
     .option('--block-size <size>', 'unit of allocation, a multiple of 64K (default: 64K)', readSize)
     .option('--force', 'take files or disks that hold something else, and wipe it')

@@ -1,15 +1,19 @@
 /** `dmthin pool status`. */
-import type { Command } from 'commander';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Command, InvalidArgumentError } from 'commander';
 import { type DmName, formatSize } from '../base/units.ts';
 import type { Backing } from '../pool/provision-backing.ts';
+import type { ProvisionDeps } from '../pool/provision-request.ts';
 import { type PoolReport, readPoolReport, type Space } from '../pool/provision-status.ts';
-import type { CliDeps, Transport } from './deps.ts';
+import type { CliDeps, Signals, Transport } from './deps.ts';
 import { readPoolName, transportOption, withDeviceMapper } from './pool-access.ts';
 import { formatBar, formatFacts, type Paint, painter, printJson } from './terminal.ts';
 
 interface StatusOptions {
   readonly transport: Transport;
   readonly json?: boolean;
+  /** Seconds between two looks; `true` when none are given. */
+  readonly watch?: number | true;
 }
 
 export function addPoolStatusCommand(group: Command, deps: CliDeps): void {
@@ -20,13 +24,65 @@ export function addPoolStatusCommand(group: Command, deps: CliDeps): void {
     .argument('<name>', 'its name in /dev/mapper', readPoolName)
     .addOption(transportOption())
     .option('--json', 'print JSON')
-    .action(async (name: DmName, options: StatusOptions) => {
-      const report = await withDeviceMapper(options.transport, deps, (access) =>
-        readPoolReport(name, access),
-      );
-      if (options.json === true) printJson(deps.terminal, toJson(report));
-      else deps.terminal.out(formatReport(report, painter(deps.terminal)));
-    });
+    .option(
+      '--watch [seconds]',
+      'show it again and again, every two seconds or as given, until Ctrl-C',
+      readSeconds,
+    )
+    .action((name: DmName, options: StatusOptions) =>
+      withDeviceMapper(options.transport, deps, async (access) => {
+        const { watch } = options;
+        if (watch === undefined) show(await readPoolReport(name, access), options, deps);
+        else
+          await repeat(watch === true ? 2 : watch, deps.signals, () =>
+            showAgain(name, options, access, deps),
+          );
+      }),
+    );
+}
+
+function show(report: PoolReport, { json }: StatusOptions, { terminal }: CliDeps): void {
+  if (json === true) printJson(terminal, toJson(report));
+  else terminal.out(formatReport(report, painter(terminal)));
+}
+
+const CLEAR_SCREEN = '\u001B[H\u001B[2J';
+
+async function showAgain(
+  name: DmName,
+  options: StatusOptions,
+  access: ProvisionDeps,
+  deps: CliDeps,
+): Promise<void> {
+  const report = await readPoolReport(name, access);
+  if (options.json === true) deps.terminal.out(JSON.stringify(toJson(report)));
+  else {
+    const text = formatReport(report, painter(deps.terminal));
+    deps.terminal.out(deps.terminal.colour ? CLEAR_SCREEN + text : `${text}\n`);
+  }
+}
+
+/** Until SIGINT or SIGTERM. */
+async function repeat(seconds: number, signals: Signals, body: () => Promise<void>): Promise<void> {
+  const ended = new AbortController();
+  const end = (): void => ended.abort();
+  signals.on('SIGINT', end);
+  signals.on('SIGTERM', end);
+  try {
+    while (!ended.signal.aborted) {
+      await body();
+      await sleep(seconds * 1000, undefined, { signal: ended.signal }).catch(() => undefined);
+    }
+  } finally {
+    signals.off('SIGINT', end);
+    signals.off('SIGTERM', end);
+  }
+}
+
+function readSeconds(text: string): number {
+  const seconds = Number(text);
+  if (seconds > 0 && seconds <= 86_400) return seconds;
+  throw new InvalidArgumentError('It is not a number of seconds.');
 }
 
 const MODES = {

@@ -110,7 +110,7 @@ export const CONFIG_KEYS = {
     ...UNSET,
   },
   'pool.metadata_size': {
-    about: ['Size of the metadata file when it is made. By default it follows from data_size.'],
+    about: ['Size of the metadata when the pool is made. By default it follows from the size of the data.'],
     value: '"216M"',
     ...UNSET,
   },
@@ -122,6 +122,13 @@ export const CONFIG_KEYS = {
   'pool.metadata_device': {
     about: ['The one that holds the metadata.'],
     value: '"/dev/nvme1n1p1"',
+    ...UNSET,
+  },
+  'pool.device': {
+    about: [
+      'Instead: one disk for both. Its first part, of metadata_size, holds the metadata, the rest the data.',
+    ],
+    value: '"/dev/nvme1n1"',
     ...UNSET,
   },
   'pool.block_size': {

@@ -97,6 +97,7 @@ const entries = {
   metadata_size: size('216M', checkMetadataSize),
   data_device: path('/dev/nvme1n1p2'),
   metadata_device: path('/dev/nvme1n1p1'),
+  device: path('/dev/nvme1n1'),
   block_size: size('64K', checkBlockSize),
   lvm: lvmVolume,
   max_data_size: size('500G', (parsed) => parsed),
@@ -146,16 +147,20 @@ export function findContradictions(table: Readonly<Record<string, unknown>>): Co
   both('data_device', 'loop_dir');
   both('metadata_device', 'loop_dir');
   both('max_data_size', 'data_device');
-  for (const key of ['loop_dir', 'data_device', 'metadata_device', 'block_size', 'max_data_size'] as const)
+  for (const key of ['loop_dir', 'data_device', 'metadata_device', 'max_data_size'] as const) {
+    both('device', key);
     both('lvm', key);
+  }
+  both('lvm', 'device');
+  both('lvm', 'block_size');
   needs('loop_dir', 'data_size');
   if (!has('loop_dir')) {
     needs('data_device', 'metadata_device');
     needs('metadata_device', 'data_device');
     only('data_size', 'loop_dir', 'disks are taken whole');
-    only('metadata_size', 'loop_dir', 'disks are taken whole');
-    if (!has('data_device') && !has('lvm') && has('block_size')) {
-      found.push({ key: 'block_size', what: 'goes with loop_dir or data_device only' });
+    if (!has('device')) only('metadata_size', 'loop_dir', 'disks are taken whole');
+    if (!has('data_device') && !has('device') && !has('lvm') && has('block_size')) {
+      found.push({ key: 'block_size', what: 'goes with loop_dir, device or data_device only' });
     }
   }
   return found;
@@ -177,6 +182,8 @@ function toBacking(values: PoolValues): DescribedBacking | undefined {
   if (directory !== undefined) {
     return { kind: 'loop', directory, dataBytes: values.data_size, metadataBytes: values.metadata_size };
   }
+  if (values.device !== undefined)
+    return { kind: 'disk', device: values.device, metadataBytes: values.metadata_size };
   return data !== undefined && metadata !== undefined ? { kind: 'devices', data, metadata } : undefined;
 }
 

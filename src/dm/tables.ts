@@ -90,3 +90,17 @@ function parseDeviceId(source: LineSource, word: string | undefined): DeviceId {
 export function linearTable(length: Sectors, device: string, offset: Sectors = sectors(0)): DmLine {
   return { start: sectors(0), length, target: 'linear', params: `${device} ${offset}` };
 }
+
+export interface LinearTable {
+  readonly length: Sectors;
+  readonly device: string;
+  readonly offset: Sectors;
+}
+
+/** @throws failed_precondition when the device is not one linear piece; internal when the line cannot be read. */
+export function parseLinearTable(device: DmName, lines: readonly DmLine[]): LinearTable {
+  const source = onlyLine('read linear table', device, lines, 'linear');
+  const [below, offset, ...rest] = words(source);
+  if (below === undefined || rest.length > 0) throw unreadable(source, 'wrong number of words');
+  return { length: source.line.length, device: below, offset: parseSectors(source, offset) };
+}

@@ -3,7 +3,9 @@ import { DmthinError, hasCode, toDmthinError } from '../base/errors.ts';
 import { type DmName, formatSize, sectorsToBytes } from '../base/units.ts';
 import { poolTable } from '../dm/tables.ts';
 import { poolUuid } from './names.ts';
-import type { ProvisionDeps, Role } from './provision-facts.ts';
+import { devicePath } from '../dm/client.ts';
+import { type DiskParts, partName, partTable } from './provision-disk.ts';
+import { type ProvisionDeps, type Role, ROLES } from './provision-request.ts';
 import type { Plan, PoolGeometry, Step } from './provision-plan.ts';
 
 /** One line for people, as `--dry-run` prints it. */
@@ -17,6 +19,10 @@ export function describeStep(step: Step, name: DmName): string {
       return `attach a loop device to ${step.path}`;
     case 'wipe':
       return `WIPE ${step.path}, which holds ${step.holds}`;
+    case 'split': {
+      const { disk, bytes } = step.parts;
+      return `split ${disk}: its first ${formatSize(bytes.metadata)} for the metadata, the other ${formatSize(bytes.data)} for the data`;
+    }
     case 'activate': {
       const { length, blockSectors, lowWaterBlocks } = step.geometry;
       const blockBytes = sectorsToBytes(blockSectors);
@@ -69,12 +75,39 @@ async function applyStep(
     case 'wipe':
       await deps.devices.wipe(deviceOf(step.role, devices));
       return undefined;
+    case 'split':
+      return split(step.parts, name, devices, deps);
     case 'activate':
       await activate(step.geometry, name, devices, deps);
       return undefined;
     default:
       return step satisfies never;
   }
+}
+
+/** @returns what takes the parts away again. */
+async function split(
+  parts: DiskParts,
+  name: DmName,
+  devices: Partial<Record<Role, string>>,
+  { dm }: ProvisionDeps,
+): Promise<() => Promise<void>> {
+  const made: DmName[] = [];
+  const undo = async (): Promise<void> => {
+    for (const part of made) await dm.remove(part);
+  };
+  try {
+    for (const role of ROLES) {
+      const part = partName(name, role);
+      devices[role] = devicePath(part);
+      if (!parts.missing.includes(role)) continue;
+      await dm.create(part, { uuid: `${poolUuid(name)}-${role}`, table: [partTable(parts, role)] });
+      made.push(part);
+    }
+  } catch (error) {
+    throw await takeBack([undo], toDmthinError(error, `pool create ${name}`));
+  }
+  return undo;
 }
 
 async function activate(

@@ -4,7 +4,8 @@ import type { DmName } from '../base/units.ts';
 import type { DmClient } from '../dm/client.ts';
 import { parseThinTable, type PoolTable } from '../dm/tables.ts';
 import type { BlockDevices } from './block-devices.ts';
-import { loopFilePaths, type ProvisionDeps, type Role } from './provision-facts.ts';
+import { loopFilePaths } from './provision-facts.ts';
+import type { ProvisionDeps, Role } from './provision-request.ts';
 
 export interface Backing {
   /** Under /dev; `major:minor` where the kernel has no name for it. */

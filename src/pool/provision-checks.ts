@@ -2,16 +2,17 @@
 import { DmthinError, type ErrorCode } from '../base/errors.ts';
 import { formatSize, type Sectors, sectorsToBytes } from '../base/units.ts';
 import type { PoolTable } from '../dm/tables.ts';
-import { type PoolFacts, type PoolRequest, type Role, ROLES, type Volume } from './provision-facts.ts';
+import type { PoolFacts } from './provision-facts.ts';
+import { type PoolRequest, type Role, ROLES, type Volume } from './provision-request.ts';
 
 /** The volume is of the right kind and size, and nobody else has it. */
 export function checkVolume(request: PoolRequest, role: Role, volume: Volume): void {
   const { kind, path, inUse, heldBy } = volume;
   const { backing } = request;
-  if (backing.kind === 'devices' && kind === 'absent') {
+  if (backing.kind !== 'loop' && kind === 'absent') {
     throw refusal('not_found', request, `there is no ${role} device ${path}`);
   }
-  if (kind === 'other' || (backing.kind === 'devices' && kind === 'file')) {
+  if (kind === 'other' || (backing.kind !== 'loop' && kind === 'file')) {
     const hint = kind === 'file' ? 'for files, give --loop-dir' : undefined;
     throw refusal(
       'invalid_argument',

@@ -4,8 +4,10 @@ import type { DmName } from '../base/units.ts';
 import type { FindDeviceUsers } from './device-users.ts';
 import { isLvmUuid } from './lvm-names.ts';
 import { DEVICE_UUID_PREFIX } from './names.ts';
+import { readParts } from './provision-disk.ts';
 import { activeThins, readBacking } from './provision-backing.ts';
-import { type ProvisionDeps, readLivePool, ROLES } from './provision-facts.ts';
+import { readLivePool } from './provision-facts.ts';
+import { type ProvisionDeps, ROLES } from './provision-request.ts';
 import { noPool } from './provision-status.ts';
 
 export type DeactivateStep =
@@ -52,6 +54,8 @@ export async function deactivatePool(
   const isLvm = isLvmUuid((await dm.info(name))?.uuid ?? '');
   if (!isLvm) steps.push({ do: 'remove_pool', name });
   const backing = await readBacking(name, live.table, devices);
+  const parts = isLvm ? [] : await readParts(name, backing, deps);
+  steps.push(...parts.map((part) => ({ do: 'remove_device', name: part.name }) as const));
   for (const role of ROLES) {
     const { device, file, ours } = backing[role];
     if (ours && file !== undefined) steps.push({ do: 'detach', device, file });

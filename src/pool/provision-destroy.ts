@@ -2,8 +2,10 @@
 import { DmthinError } from '../base/errors.ts';
 import type { DmName } from '../base/units.ts';
 import { isLvmUuid } from './lvm-names.ts';
+import { readParts } from './provision-disk.ts';
 import { activeThins, readBacking } from './provision-backing.ts';
-import { loopFilePaths, type ProvisionDeps, readLivePool, ROLES } from './provision-facts.ts';
+import { loopFilePaths, readLivePool } from './provision-facts.ts';
+import { type ProvisionDeps, ROLES } from './provision-request.ts';
 import { noPool } from './provision-status.ts';
 
 export interface DestroyRequest {
@@ -20,6 +22,7 @@ export interface DestroyDeps extends ProvisionDeps {
 
 export type DestroyStep =
   | { readonly do: 'remove_pool'; readonly name: DmName }
+  | { readonly do: 'remove_part'; readonly name: DmName }
   | { readonly do: 'detach'; readonly device: string; readonly file: string }
   | { readonly do: 'delete'; readonly file: string };
 
@@ -33,6 +36,8 @@ export function describeDestroyStep(step: DestroyStep): string {
   switch (step.do) {
     case 'remove_pool':
       return `remove the pool /dev/mapper/${step.name}`;
+    case 'remove_part':
+      return `remove the device /dev/mapper/${step.name}`;
     case 'detach':
       return `detach ${step.device} from ${step.file}`;
     case 'delete':
@@ -72,16 +77,20 @@ export async function destroyPool(
   if (backing === undefined && files.length === 0) throw noPool('pool destroy', name, 'absent');
   await refuseWhileNeeded(name, deps);
   const steps: DestroyStep[] = [];
+  const parts = backing === undefined ? [] : await readParts(name, backing, deps);
   if (backing !== undefined) steps.push({ do: 'remove_pool', name });
+  for (const part of parts) steps.push({ do: 'remove_part', name: part.name });
   for (const file of files) {
     for (const device of await deps.devices.loopsOf(file)) steps.push({ do: 'detach', device, file });
     if (request.deleteFiles) steps.push({ do: 'delete', file });
   }
   if (options.dryRun !== true) for (const step of steps) await applyStep(step, deps);
   const foreign = ROLES.flatMap((role) =>
-    backing === undefined || backing[role].ours ? [] : [backing[role].device],
+    backing === undefined || backing[role].ours
+      ? []
+      : [parts.find((part) => part.role === role)?.disk ?? backing[role].device],
   );
-  return { steps, kept: [...(request.deleteFiles ? [] : files), ...foreign] };
+  return { steps, kept: [...new Set([...(request.deleteFiles ? [] : files), ...foreign])] };
 }
 
 async function filesIn({ name, loopDirectory }: DestroyRequest, { devices }: DestroyDeps): Promise<string[]> {
@@ -116,6 +125,7 @@ async function refuseWhileNeeded(name: DmName, deps: DestroyDeps): Promise<void>
 async function applyStep(step: DestroyStep, { dm, devices }: DestroyDeps): Promise<void> {
   switch (step.do) {
     case 'remove_pool':
+    case 'remove_part':
       await dm.remove(step.name);
       return;
     case 'detach':

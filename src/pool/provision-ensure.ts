@@ -1,13 +1,8 @@
 /** The pool that the configuration describes: assembled when it is not there, left alone when it is. */
 import { formatLvmVolume, type LvmVolume } from './lvm-names.ts';
 import { describeStep } from './provision-apply.ts';
-import {
-  type PoolBacking,
-  type PoolRequest,
-  type ProvisionDeps,
-  type Role,
-  volumePaths,
-} from './provision-facts.ts';
+import { volumePaths } from './provision-facts.ts';
+import type { PoolBacking, PoolRequest, ProvisionDeps, Role } from './provision-request.ts';
 import { adoptLvmPool } from './provision-lvm.ts';
 import { createPool, type ProvisionResult } from './provision.ts';
 

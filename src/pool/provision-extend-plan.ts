@@ -5,7 +5,8 @@ import { METADATA_BLOCK_BYTES, type PoolStatus } from '../dm/status.ts';
 import type { PoolTable } from '../dm/tables.ts';
 import { POOL_REPAIR } from './health.ts';
 import type { Backing } from './provision-backing.ts';
-import { type Role, ROLES } from './provision-facts.ts';
+import type { FoundPart } from './provision-disk.ts';
+import { type Role, ROLES } from './provision-request.ts';
 import { MAX_METADATA_BYTES, poolLength } from './provision-geometry.ts';
 
 export interface ExtendRequest {
@@ -18,6 +19,8 @@ export interface ExtendVolume extends Backing {
   readonly deviceBytes: Bytes;
   /** Of the file behind a loop device. */
   readonly fileBytes: Bytes | undefined;
+  /** The part of a disk that it is; only the last part of a disk can grow. */
+  readonly part?: FoundPart | undefined;
 }
 
 export interface ExtendFacts {
@@ -32,6 +35,7 @@ export interface ExtendFacts {
 export type ExtendStep =
   | { readonly do: 'grow_file'; readonly file: string; readonly fromBytes: Bytes; readonly sizeBytes: Bytes }
   | { readonly do: 'refresh_loop'; readonly device: string; readonly file: string }
+  | { readonly do: 'grow_part'; readonly part: FoundPart; readonly sizeBytes: Bytes }
   /** Gives the kernel the new table; it then takes the devices' new sizes. */
   | { readonly do: 'reload'; readonly table: PoolTable; readonly grows: readonly Growth[] };
 
@@ -49,6 +53,14 @@ export function planExtend(request: ExtendRequest, facts: ExtendFacts): ExtendSt
   for (const role of ROLES) {
     const volume = facts.volumes[role];
     const wanted = wantedFileBytes(request, role, volume);
+    if (volume.part !== undefined && role === 'data') {
+      const { part } = volume;
+      const sizeBytes = bytes(Math.max(0, part.diskBytes - sectorsToBytes(part.offset)));
+      if (sizeBytes > volume.deviceBytes) {
+        steps.push({ do: 'grow_part', part, sizeBytes });
+        after.data = sizeBytes;
+      }
+    }
     if (volume.file === undefined || volume.fileBytes === undefined) continue;
     const { file, fileBytes, device } = volume;
     const sizeBytes = wanted ?? fileBytes;
@@ -69,6 +81,8 @@ export function describeExtendStep(step: ExtendStep, name: DmName): string {
       return `grow ${step.file} from ${formatSize(step.fromBytes)} to ${formatSize(step.sizeBytes)}`;
     case 'refresh_loop':
       return `let ${step.device} show all of ${step.file}`;
+    case 'grow_part':
+      return `grow /dev/mapper/${step.part.name} to ${formatSize(step.sizeBytes)}, the end of ${step.part.disk}`;
     case 'reload': {
       const parts = step.grows.map(
         ({ role, fromBytes, toBytes }) => `${role} ${formatSize(fromBytes)} -> ${formatSize(toBytes)}`,

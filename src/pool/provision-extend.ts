@@ -1,10 +1,10 @@
 /** Grows a live pool, with its snapshots in use. */
 import { DmthinError, toDmthinError } from '../base/errors.ts';
-import type { DmName } from '../base/units.ts';
+import { bytesToSectors, type DmName } from '../base/units.ts';
 import { METADATA_BLOCK_BYTES, parsePoolStatus } from '../dm/status.ts';
-import { parsePoolTable, poolTable, type PoolTable } from '../dm/tables.ts';
+import { linearTable, parsePoolTable, poolTable, type PoolTable } from '../dm/tables.ts';
 import { isLvmUuid } from './lvm-names.ts';
-import { type Backing, readBacking } from './provision-backing.ts';
+import { readBacking } from './provision-backing.ts';
 import {
   type ExtendFacts,
   type ExtendRequest,
@@ -12,7 +12,9 @@ import {
   type ExtendVolume,
   planExtend,
 } from './provision-extend-plan.ts';
-import { type ProvisionDeps, readLivePool } from './provision-facts.ts';
+import { readParts } from './provision-disk.ts';
+import { readLivePool } from './provision-facts.ts';
+import type { ProvisionDeps, Role } from './provision-request.ts';
 import { noPool } from './provision-status.ts';
 
 /** Keeps others from growing the same pool at the same time. @throws locked while somebody does. */
@@ -47,7 +49,9 @@ async function readFacts(name: DmName, { dm, devices }: ExtendDeps): Promise<Ext
   const info = await dm.info(name);
   if (live.kind !== 'pool' || info === undefined) throw noPool('pool extend', name, live.kind);
   const backing = await readBacking(name, live.table, devices);
-  const volume = async (part: Backing): Promise<ExtendVolume> => {
+  const parts = await readParts(name, backing, { dm, devices });
+  const volume = async (role: Role): Promise<ExtendVolume> => {
+    const part = backing[role];
     const device = await devices.describe(part.device);
     if (device?.kind !== 'block') {
       throw new DmthinError('internal', {
@@ -57,14 +61,19 @@ async function readFacts(name: DmName, { dm, devices }: ExtendDeps): Promise<Ext
       });
     }
     const file = part.file === undefined ? undefined : await devices.describe(part.file);
-    return { ...part, deviceBytes: device.sizeBytes, fileBytes: file?.sizeBytes };
+    return {
+      ...part,
+      deviceBytes: device.sizeBytes,
+      fileBytes: file?.sizeBytes,
+      part: parts.find((one) => one.role === role),
+    };
   };
   return {
     table: live.table,
     status: parsePoolStatus(name, await dm.status(name)),
     suspended: info.suspended,
     isLvm: isLvmUuid(info.uuid),
-    volumes: { data: await volume(backing.data), metadata: await volume(backing.metadata) },
+    volumes: { data: await volume('data'), metadata: await volume('metadata') },
   };
 }
 
@@ -76,6 +85,13 @@ async function applyStep(name: DmName, step: ExtendStep, deps: ExtendDeps): Prom
     case 'refresh_loop':
       await deps.devices.refreshLoop(step.device);
       return;
+    case 'grow_part': {
+      const { name: part, disk, offset } = step.part;
+      await deps.dm.load(part, [linearTable(bytesToSectors(step.sizeBytes), disk, offset)]);
+      await deps.dm.suspend(part, { noFlush: true, skipLockfs: true });
+      await deps.dm.resume(part);
+      return;
+    }
     case 'reload':
       await reload(name, step.table, deps);
       await checkGrown(name, step, deps);

@@ -1,82 +1,26 @@
-/** What a pool is asked to be, and what is there before anything is changed. Nothing here changes anything. */
+/** What is there before anything is changed. Nothing here changes anything. */
 import { join } from 'node:path';
 import { DmthinError } from '../base/errors.ts';
-import type { Bytes, DmName, Sectors } from '../base/units.ts';
+import type { DmName } from '../base/units.ts';
 import type { DmClient } from '../dm/client.ts';
-import { parsePoolTable, type PoolTable } from '../dm/tables.ts';
-import { parseThinSuperblock, SUPERBLOCK_BYTES, type ThinSuperblock } from './block-devices-thin-metadata.ts';
+import { parsePoolTable } from '../dm/tables.ts';
+import { parseThinSuperblock, SUPERBLOCK_BYTES } from './block-devices-thin-metadata.ts';
 import type { BlockDevices } from './block-devices.ts';
-
-export type PoolBacking =
-  /** Two sparse files NAME.data and NAME.meta in a directory, behind loop devices. */
-  | {
-      readonly kind: 'loop';
-      readonly directory: string;
-      /** undefined: as the file is that is there. */
-      readonly dataBytes: Bytes | undefined;
-      readonly metadataBytes: Bytes | undefined;
-    }
-  /** Two disks, partitions or logical volumes. */
-  | { readonly kind: 'devices'; readonly data: string; readonly metadata: string };
-
-export interface PoolRequest {
-  readonly name: DmName;
-  readonly backing: PoolBacking;
-  /** undefined: as the pool on the metadata device has it, else the default. */
-  readonly blockSectors: Sectors | undefined;
-  /** Take volumes that hold something else. Never formats over a thin pool's metadata. */
-  readonly force: boolean;
-  /** Why there must be a pool already, so that none may be made; undefined: one may. */
-  readonly mustExist?: string | undefined;
-}
-
-export interface ProvisionDeps {
-  readonly dm: DmClient;
-  readonly devices: BlockDevices;
-}
-
-export const ROLES = ['data', 'metadata'] as const;
-export type Role = (typeof ROLES)[number];
-
-/**
- * What a volume holds. Blank is what may be taken without asking: libblkid knows no signature on it, and it begins with
- * zeroes; the first 4 KiB of a metadata device, because those tell the kernel to format it; the first MiB of a data
- * device, because what has no signature (a raw database, a cipher) rarely begins with that many.
- */
-export type Content =
-  | { readonly kind: 'blank' }
-  | { readonly kind: 'pool'; readonly superblock: ThinSuperblock }
-  | { readonly kind: 'foreign'; readonly what: string };
-
-export interface Volume {
-  readonly path: string;
-  readonly kind: 'absent' | 'file' | 'block' | 'other';
-  readonly sizeBytes: Bytes | undefined;
-  readonly content: Content;
-  /** The device to give to the kernel; undefined for a file without a loop device. */
-  readonly device: string | undefined;
-  /** `major:minor` of the block device, or of every loop device on the file. */
-  readonly numbers: readonly string[];
-  /** The device is mounted, or another device stands on it. */
-  readonly inUse: boolean;
-  /** The devices that stand on it. */
-  readonly heldBy: readonly string[];
-}
-
-export type LivePool =
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'other'; readonly target: string }
-  | { readonly kind: 'pool'; readonly table: PoolTable };
+import { type DiskParts, type Look, readDisk } from './provision-disk.ts';
+import type { Content, LivePool, PoolRequest, ProvisionDeps, Role, Volume } from './provision-request.ts';
 
 export interface PoolFacts {
   readonly live: LivePool;
   readonly volumes: Readonly<Record<Role, Volume>>;
+  /** How one disk is split; undefined for other pools. */
+  readonly parts?: DiskParts | undefined;
   /** False where the loop files' directory has yet to be made. */
   readonly directoryExists: boolean;
 }
 
 /** The volumes' paths: given, or NAME.data and NAME.meta. */
 export function volumePaths({ name, backing }: Pick<PoolRequest, 'name' | 'backing'>): Record<Role, string> {
+  if (backing.kind === 'disk') return { data: backing.device, metadata: backing.device };
   if (backing.kind === 'devices') return { data: backing.data, metadata: backing.metadata };
   return loopFilePaths(name, backing.directory);
 }
@@ -107,14 +51,23 @@ export async function readPoolFacts(
   { dm, devices }: ProvisionDeps,
 ): Promise<PoolFacts> {
   const live = await readLivePool(dm, request.name);
-  const paths = volumePaths(request);
   const { backing } = request;
+  const probe = live.kind === 'absent';
+  if (backing.kind === 'disk') {
+    const look: Look = {
+      volume: (path, role) => readVolume(devices, path, role, probe),
+      content: (path) => readContent(devices, path, 'data'),
+    };
+    const { volumes, parts } = await readDisk(request, backing, { dm, devices }, look);
+    return { live, volumes, parts, directoryExists: true };
+  }
+  const paths = volumePaths(request);
   return {
     live,
     // A live pool's volumes change under our eyes and are in use by it: what they hold proves nothing.
     volumes: {
-      data: await readVolume(devices, paths.data, 'data', live.kind === 'absent'),
-      metadata: await readVolume(devices, paths.metadata, 'metadata', live.kind === 'absent'),
+      data: await readVolume(devices, paths.data, 'data', probe),
+      metadata: await readVolume(devices, paths.metadata, 'metadata', probe),
     },
     directoryExists: backing.kind === 'devices' || (await devices.describe(backing.directory)) !== undefined,
   };

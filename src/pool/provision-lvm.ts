@@ -2,7 +2,8 @@
 import { DmthinError } from '../base/errors.ts';
 import type { DmName } from '../base/units.ts';
 import { formatLvmVolume, isLvmUuid, lvmPoolNames, type LvmVolume } from './lvm-names.ts';
-import { type ProvisionDeps, readLivePool } from './provision-facts.ts';
+import { readLivePool } from './provision-facts.ts';
+import type { ProvisionDeps } from './provision-request.ts';
 
 export interface Adopted {
   readonly name: DmName;

@@ -2,7 +2,9 @@
 import { type Bytes, formatSize, type Sectors, sectorsToBytes } from '../base/units.ts';
 import type { PoolTable } from '../dm/tables.ts';
 import { checkBlockSize, checkSame, checkVolume, refusal } from './provision-checks.ts';
-import { type PoolFacts, type PoolRequest, type Role, ROLES } from './provision-facts.ts';
+import type { DiskParts } from './provision-disk.ts';
+import type { PoolFacts } from './provision-facts.ts';
+import { type PoolRequest, type Role, ROLES } from './provision-request.ts';
 import {
   DEFAULT_BLOCK_SECTORS,
   defaultMetadataBytes,
@@ -18,6 +20,7 @@ export type Step =
   | { readonly do: 'make_file'; readonly role: Role; readonly path: string; readonly sizeBytes: Bytes }
   | { readonly do: 'attach'; readonly role: Role; readonly path: string }
   | { readonly do: 'wipe'; readonly role: Role; readonly path: string; readonly holds: string }
+  | { readonly do: 'split'; readonly parts: DiskParts }
   | { readonly do: 'activate'; readonly geometry: PoolGeometry; readonly formats: boolean };
 
 export interface Plan {
@@ -42,7 +45,10 @@ export function planPool(request: PoolRequest, facts: PoolFacts): Plan {
   }
   for (const role of ROLES) checkVolume(request, role, volumes[role]);
   const { data, metadata } = volumes;
-  if (data.path === metadata.path || data.numbers.some((number) => metadata.numbers.includes(number))) {
+  if (
+    (data.path === metadata.path && facts.parts === undefined) ||
+    data.numbers.some((number) => metadata.numbers.includes(number))
+  ) {
     throw refusal('invalid_argument', request, `${data.path} cannot be both data and metadata`);
   }
   return metadata.content.kind === 'pool'
@@ -53,7 +59,7 @@ export function planPool(request: PoolRequest, facts: PoolFacts): Plan {
 /** The pool is on its volumes already: after a reboot, or after its removal from the kernel. */
 function planAssembly(
   request: PoolRequest,
-  { volumes }: PoolFacts,
+  { volumes, parts }: PoolFacts,
   superblock: { readonly blockSectors: Sectors; readonly dataBlocks: number },
 ): Plan {
   const { blockSectors, dataBlocks } = superblock;
@@ -78,12 +84,12 @@ function planAssembly(
   }
   const geometry = geometryOf(data.sizeBytes, blockSectors);
   return {
-    steps: [...attachSteps(volumes), { do: 'activate', geometry, formats: false }],
+    steps: [...attachSteps(volumes), ...splitSteps(parts), { do: 'activate', geometry, formats: false }],
     devices: attachedDevices(volumes),
   };
 }
 
-function planNew(request: PoolRequest, { volumes, directoryExists }: PoolFacts): Plan {
+function planNew(request: PoolRequest, { volumes, parts, directoryExists }: PoolFacts): Plan {
   if (request.mustExist !== undefined) {
     const { kind, path } = volumes.metadata;
     throw refusal(
@@ -126,6 +132,7 @@ function planNew(request: PoolRequest, { volumes, directoryExists }: PoolFacts):
     }
     steps.push({ do: 'wipe', role, path, holds: content.what });
   }
+  steps.push(...splitSteps(parts));
   steps.push({ do: 'activate', geometry: geometryOf(sizes.data, blockSectors), formats: true });
   return { steps, devices: attachedDevices(volumes) };
 }
@@ -167,6 +174,10 @@ function attachSteps(volumes: PoolFacts['volumes']): Step[] {
     role,
     path: volumes[role].path,
   }));
+}
+
+function splitSteps(parts: DiskParts | undefined): Step[] {
+  return parts === undefined || parts.missing.length === 0 ? [] : [{ do: 'split', parts }];
 }
 
 function attachedDevices(volumes: PoolFacts['volumes']): Plan['devices'] {

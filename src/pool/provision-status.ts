@@ -4,7 +4,8 @@ import { type Bytes, bytes, type DmName, sectorsToBytes } from '../base/units.ts
 import { METADATA_BLOCK_BYTES, parsePoolStatus } from '../dm/status.ts';
 import type { PoolFeature } from '../dm/tables.ts';
 import { activeThins, type Backing, readBacking } from './provision-backing.ts';
-import { type ProvisionDeps, readLivePool, type Role } from './provision-facts.ts';
+import { readLivePool } from './provision-facts.ts';
+import type { ProvisionDeps, Role } from './provision-request.ts';
 
 export interface Space {
   readonly usedBytes: Bytes;

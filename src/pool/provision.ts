@@ -5,13 +5,8 @@ import { MAX_POOL_NAME_LENGTH } from './names.ts';
 import { applyPlan } from './provision-apply.ts';
 import { formatLine } from '../dm/parse.ts';
 import { poolTable } from '../dm/tables.ts';
-import {
-  type PoolFacts,
-  type PoolRequest,
-  type ProvisionDeps,
-  readPoolFacts,
-  type Role,
-} from './provision-facts.ts';
+import { type PoolFacts, readPoolFacts } from './provision-facts.ts';
+import type { PoolRequest, ProvisionDeps, Role } from './provision-request.ts';
 import { type Plan, planPool, type PoolGeometry, type Step } from './provision-plan.ts';
 
 export interface ProvisionResult {

@@ -17,7 +17,8 @@ import { isLvmUuid } from './lvm-names.ts';
 import { type Backing, readBacking } from './provision-backing.ts';
 import { extendPool, type ExtendDeps } from './provision-extend.ts';
 import { describeExtendStep } from './provision-extend-plan.ts';
-import { readLivePool, type Role, ROLES } from './provision-facts.ts';
+import { readLivePool } from './provision-facts.ts';
+import { type Role, ROLES } from './provision-request.ts';
 import { freePercent, lowLevel, nextSize } from './space.ts';
 
 /** What the operator's command is told. */

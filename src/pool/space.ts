@@ -1,7 +1,7 @@
 /** How much room a pool has, and how much it should get. Reasons: docs/decisions/0011-growth.md. Pure. */
 import { type Bytes, bytes, sectorsToBytes, type Sectors } from '../base/units.ts';
 import { type HealthyPoolStatus, METADATA_BLOCK_BYTES } from '../dm/status.ts';
-import type { Role } from './provision-facts.ts';
+import type { Role } from './provision-request.ts';
 import { MAX_METADATA_BYTES } from './provision-geometry.ts';
 
 /** Below this share of free space a pool grows, or those who can grow it are told. */

@@ -39,10 +39,11 @@ export interface Machine {
 }
 
 /** Block 0 of a pool's metadata as the kernel writes it, as far as dmthin reads it. */
-export function thinSuperblock(blockSectors: number, dataBlocks: number): Buffer {
+export function thinSuperblock(blockSectors: number, dataBlocks: number, metadataBlocks = 4096): Buffer {
   const block = Buffer.alloc(4096);
   block.writeBigUInt64LE(27_022_010n, 32);
   block.writeBigUInt64LE(BigInt(dataBlocks), 64);
+  block.writeBigUInt64LE(BigInt(metadataBlocks), 192);
   block.writeUInt32LE(blockSectors, 336);
   return block;
 }

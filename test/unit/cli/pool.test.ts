@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { describe, it } from 'node:test';
 import { dmName } from '../../../src/base/units.ts';
+import type { DmClient } from '../../../src/dm/client.ts';
+import { createMachine } from '../../fakes/machine.ts';
 import { createCli } from './harness.ts';
 
 const CREATE = ['pool', 'create', 'p', '--loop-dir', '/var/pools', '--data-size', '20G'] as const;
@@ -60,14 +63,14 @@ next: set pool_name = "p" in /etc/dmthin/config.toml, then run: dmthin serve`,
   });
 
   for (const [args, words] of [
-    [[], /give either --loop-dir, or both/],
-    [['--loop-dir', '/a', '--data-device', '/dev/sda'], /give either --loop-dir, or both/],
+    [[], /give either --loop-dir, or --device, or both/],
+    [['--loop-dir', '/a', '--data-device', '/dev/sda'], /give either --loop-dir, or --device, or both/],
     [['--lvm', 'vg/pool', '--data-size', '1G'], /--lvm stands alone/],
     [['--lvm', 'pool'], /is not a volume group and a pool in it/],
-    [['--data-device', '/dev/sda'], /give either --loop-dir, or both/],
+    [['--data-device', '/dev/sda'], /give either --loop-dir, or --device, or both/],
     [
       ['--data-device', '/dev/sda', '--metadata-device', '/dev/sdb', '--data-size', '1G'],
-      /devices are taken whole/,
+      /disks are taken whole/,
     ],
     [['--loop-dir', '/a', '--data-size', '1G', '--block-size', '100K'], /100 KiB is not a block size/],
     [['--loop-dir', '/a', '--data-size', '1G', '--metadata-size', '1M'], /1 MiB is not a metadata size/],
@@ -152,6 +155,26 @@ describe('pool status', () => {
       metadata_device: { device: '/dev/loop1', file: '/var/pools/p.meta', allocated_bytes: 0 },
       status: '0 41943040 thin-pool 0 10/4096 0/327680 - rw discard_passdown queue_if_no_space - 1024',
     });
+  });
+
+  it('is shown again and again until a signal ends it', async () => {
+    const signals = new EventEmitter();
+    const machine = createMachine();
+    let count = 0;
+    const status: DmClient['status'] = (...args) => {
+      count += 1;
+      if (count === 3) signals.emit('SIGINT');
+      return machine.dm.status(...args);
+    };
+    const openDm = () => Promise.resolve({ ...machine.dm, status });
+    const { dmthin } = createCli({ signals, openDm }, machine);
+    await dmthin(...CREATE);
+    const { code, out } = await dmthin('pool', 'status', 'p', '--watch', '0.001', '--json');
+    assert.equal(code, 0);
+    const modes = out.split('\n').map((line) => (JSON.parse(line) as { mode: string }).mode);
+    assert.deepEqual(modes, ['rw', 'rw', 'rw']);
+    assert.equal(signals.listenerCount('SIGINT'), 0);
+    assert.equal((await dmthin('pool', 'status', 'p', '--watch', 'often')).code, 64);
   });
 
   it('of nothing ends with 1', async () => {

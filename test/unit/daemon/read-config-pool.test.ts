@@ -83,7 +83,7 @@ data_device = 3
     ['data_device = "/dev/a"', 'FILE:3: pool.metadata_device is required beside data_device'],
     ['metadata_device = "/dev/a"', 'FILE:3: pool.data_device is required beside metadata_device'],
     ['data_size = "1G"', 'FILE:4: pool.data_size goes with loop_dir only: disks are taken whole'],
-    ['block_size = "64K"', 'FILE:4: pool.block_size goes with loop_dir or data_device only'],
+    ['block_size = "64K"', 'FILE:4: pool.block_size goes with loop_dir, device or data_device only'],
   ] as const) {
     it(`refuses ${table} alone`, () => {
       assert.deepEqual(problemsOf(`${REQUIRED}[pool]\n${table}`), [problem]);

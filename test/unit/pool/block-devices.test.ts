@@ -182,9 +182,10 @@ describe('sysfs', () => {
 
 describe("a thin pool's superblock", () => {
   it('tells block size and length', () => {
-    assert.deepEqual(parseThinSuperblock(thinSuperblock(256, 2 ** 33)), {
+    assert.deepEqual(parseThinSuperblock(thinSuperblock(256, 2 ** 33, 512)), {
       blockSectors: 256,
       dataBlocks: 2 ** 33,
+      metadataBlocks: 512,
     });
   });
 

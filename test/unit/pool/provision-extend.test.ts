@@ -5,7 +5,7 @@ import { type Bytes, bytes, dmName } from '../../../src/base/units.ts';
 import { parsePoolTable } from '../../../src/dm/tables.ts';
 import { ensurePool } from '../../../src/pool/provision-ensure.ts';
 import { extendPool } from '../../../src/pool/provision-extend.ts';
-import type { PoolBacking } from '../../../src/pool/provision-facts.ts';
+import type { PoolBacking } from '../../../src/pool/provision-request.ts';
 import { createMachine, type Machine } from '../../fakes/machine.ts';
 import { refuses } from '../../refuses.ts';
 

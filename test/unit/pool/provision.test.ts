@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { DmthinError, type ErrorCode } from '../../../src/base/errors.ts';
 import { bytes, dmName, sectors } from '../../../src/base/units.ts';
 import { parsePoolTable } from '../../../src/dm/tables.ts';
-import type { PoolBacking, PoolRequest } from '../../../src/pool/provision-facts.ts';
+import type { PoolBacking, PoolRequest } from '../../../src/pool/provision-request.ts';
 import { createPool } from '../../../src/pool/provision.ts';
 import { createMachine, type Machine, thinSuperblock } from '../../fakes/machine.ts';
 

@@ -4,7 +4,7 @@ import { DmthinError } from '../../../src/base/errors.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { type Bytes, bytes, dmName } from '../../../src/base/units.ts';
 import { ensurePool } from '../../../src/pool/provision-ensure.ts';
-import type { PoolBacking } from '../../../src/pool/provision-facts.ts';
+import type { PoolBacking } from '../../../src/pool/provision-request.ts';
 import { createSpaceKeeper, type LowSpace, type SpaceKeeperOptions } from '../../../src/pool/space-keeper.ts';
 import { createMachine } from '../../fakes/machine.ts';
 
