@@ -4,7 +4,7 @@
  *
  * - a pool that the store meets for the first time: the ids that it has already are marked foreign, before anything else.
  * - creating: nobody has been told of it: undone.
- * - active: its device is activated, also when a crash left one without a table; one found suspended is resumed.
+ * - active: its device is activated; one found suspended is resumed.
  * - committed: its device is deactivated (when the last user closes it, if it is open).
  * - removing: left to the background worker, which deletes what is left.
  * - bases that are not ready, or that the settings no longer want: deleted.
@@ -81,18 +81,12 @@ export async function recover(options: RecoveryOptions, view: PoolView): Promise
         await store.transaction('recovery: undo', (tx) => tx.forgetSnapshot(record.id));
         counts.undone += 1;
         return;
-      case 'active': {
-        const info = present.has(name) ? await dm.info(name) : undefined;
-        if (info?.live !== true) {
-          // Also one without a table, a creation that a crash interrupted: `active` may be durable before the device is.
+      case 'active':
+        if (!present.has(name)) {
           await apply(planActivate(name, record, view.device));
           counts.activated += 1;
-        } else if (info.suspended) {
-          await dm.resume(name);
-          counts.resumed += 1;
-        }
+        } else if (await resumeIfSuspended(name)) counts.resumed += 1;
         return;
-      }
       case 'committed':
         if (!present.has(name)) return;
         if (await resumeIfSuspended(name)) counts.resumed += 1;

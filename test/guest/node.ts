@@ -12,6 +12,7 @@ import { openDmClient } from '../../src/dm/open-client.ts';
 import { parsePoolStatus, type HealthyPoolStatus } from '../../src/dm/status.ts';
 import { poolTable, type PoolFeature } from '../../src/dm/tables.ts';
 import { connect, type SnapshotsClient } from '../../src/grpc/client.ts';
+import { poolUuid } from '../../src/pool/names.ts';
 import type { Mount } from '../../src/snapshotter/snapshotter.ts';
 import { createLoopDevices } from './loop-devices.ts';
 import { NO_POOL } from '../fakes/pool-settings.ts';
@@ -22,6 +23,8 @@ export interface NodeOptions {
   readonly dataBytes?: number;
   readonly metadataBytes?: number;
   readonly features?: readonly PoolFeature[];
+  /** The pool is one that dmthin made: it bears dmthin's uuid, and generations are counted in it. */
+  readonly ownPool?: boolean;
 }
 
 export interface TestNode extends AsyncDisposable {
@@ -46,7 +49,7 @@ export interface Serving extends AsyncDisposable {
 let count = 0;
 
 export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
-  const { dataBytes = 512 * MiB, metadataBytes = 8 * MiB, features = [] } = options;
+  const { dataBytes = 512 * MiB, metadataBytes = 8 * MiB, features = [], ownPool = false } = options;
   await using stack = new AsyncDisposableStack();
   const directory = await mkdtemp(join(process.env['DMTHIN_DISK'] ?? tmpdir(), 'node-'));
   stack.defer(() => rm(directory, { recursive: true }));
@@ -67,7 +70,7 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
       lowWaterBlocks: 0,
       features: poolFeatures,
     });
-    await dm.create(poolName, { uuid: '', table: [table] });
+    await dm.create(poolName, { uuid: ownPool ? poolUuid(poolName) : '', table: [table] });
   }
 
   async function removePool(): Promise<void> {

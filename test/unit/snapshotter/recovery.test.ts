@@ -1,7 +1,6 @@
 /** A crash at every point of every operation, in memory: found by recording one undisturbed run, so none can be forgotten. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dmName } from '../../../src/base/units.ts';
 import { DaemonCrash } from '../../fakes/dm-client.ts';
 import { activeDevices, createWorld, POOL, type Running, type StartOptions, type World } from './harness.ts';
 
@@ -176,18 +175,3 @@ for (const scenario of scenarios) {
     });
   }
 }
-
-test('a device that a crash left without its table is made anew: the record was active before the device was', async () => {
-  await using world = await createWorld();
-  const first = await world.start();
-  await withActive(first);
-  await first.stop();
-  const name = dmName(activeDevices(world.kernel)[0] ?? '');
-  const uuid = world.kernel.devices.get(name)?.uuid ?? '';
-  world.kernel.remove(name, false);
-  world.kernel.createDevice(name, uuid);
-  const second = await world.start();
-  assert.notEqual(world.kernel.devices.get(name)?.live, undefined, 'it has a table');
-  await second.snapshotter.mounts('a');
-  await assertTogether(world, second);
-});

@@ -1,0 +1,111 @@
+/** What a scenario's rounds share: disks, pool, state directory, and what must be found there after every crash. */
+import { createHash } from 'node:crypto';
+import { open, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLog } from '../../src/base/log.ts';
+import { runChecked, runProcess } from '../../src/base/process.ts';
+import { bytes, type DmName, dmName } from '../../src/base/units.ts';
+import type { Config } from '../../src/daemon/config.ts';
+import { devicePath, type DmClient } from '../../src/dm/client.ts';
+import { createListPoolDevices, type ListPoolDevices } from '../../src/pool/pool-devices.ts';
+import type { Mount } from '../../src/snapshotter/snapshotter.ts';
+import { createNode, MiB, type TestNode } from '../guest/node.ts';
+import { readLoops, readMounts, readTemporaryMountPoints } from './machine-state.ts';
+
+export const BASE_BYTES = 16 * MiB;
+
+export interface Expected {
+  /** sha256 of the whole device. */
+  readonly digest: string;
+  /** The crash may have removed it: then nobody may see it any more. */
+  readonly mayBeGone: boolean;
+}
+
+export interface World extends AsyncDisposable {
+  readonly node: TestNode;
+  readonly dm: DmClient;
+  readonly poolName: DmName;
+  readonly config: (overrides?: Partial<Config>) => Config;
+  readonly listPoolDevices: ListPoolDevices;
+  /** Contents by the name of their snapshot. */
+  readonly contents: Map<string, Expected>;
+  /** The machine before the first start. */
+  readonly loops: readonly string[];
+  readonly mountPoints: readonly string[];
+  /** Mounts a snapshot, as containerd does, for longer than one call. @returns the directory. */
+  mount(mounts: readonly Mount[]): Promise<string>;
+  unmount(directory: string): Promise<void>;
+  /** Directories that {@link mount} made and that are still mounted. */
+  readonly mounted: ReadonlySet<string>;
+}
+
+export async function createWorld(): Promise<World> {
+  await using stack = new AsyncDisposableStack();
+  const node = await createNode({ dataBytes: 256 * MiB, ownPool: true });
+  stack.defer(() => node[Symbol.asyncDispose]());
+  const { dm, poolName } = node;
+  const mounted = new Set<string>();
+  const mountPoints = await readTemporaryMountPoints();
+
+  async function unmount(directory: string): Promise<void> {
+    await runChecked(runProcess, 'umount', [directory]);
+    mounted.delete(directory);
+    await rm(directory, { recursive: true });
+  }
+
+  // Whatever state a failed round left, the pool must go: frozen devices first, or unmounting waits for them.
+  stack.defer(async () => {
+    for (const { name } of await dm.list()) {
+      if (name.startsWith(`${poolName}-`)) await dm.resume(name).catch(() => undefined);
+    }
+    for (const { source, directory } of await readMounts()) {
+      if (source.includes(poolName)) await runChecked(runProcess, 'umount', [directory]);
+    }
+    for (const name of await readTemporaryMountPoints()) {
+      if (!mountPoints.includes(name)) await rm(join(tmpdir(), name), { recursive: true });
+    }
+  });
+  const owned = stack.move();
+  return {
+    ...{ node, dm, poolName, mounted, unmount },
+    loops: await readLoops(),
+    mountPoints,
+    contents: new Map(),
+    config: (overrides = {}) => node.config({ baseImageSizeBytes: bytes(BASE_BYTES), ...overrides }),
+    listPoolDevices: createListPoolDevices({ dm, run: runProcess, poolName, log: silentLog }),
+    async mount(mounts) {
+      const [mount] = mounts;
+      if (mount === undefined) throw new Error('no mount');
+      const directory = await mkdtemp(join(tmpdir(), 'crash-'));
+      const options = mount.options.length === 0 ? [] : ['-o', mount.options.join(',')];
+      await runChecked(runProcess, 'mount', ['-t', mount.type, ...options, mount.source, directory]);
+      mounted.add(directory);
+      return directory;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** sha256 of a whole block device. */
+export async function digestDevice(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await using device = await open(path, 'r');
+  const buffer = Buffer.alloc(MiB);
+  for (;;) {
+    const { bytesRead } = await device.read(buffer, 0, buffer.length, null);
+    if (bytesRead === 0) return hash.digest('hex');
+    hash.update(buffer.subarray(0, bytesRead));
+  }
+}
+
+/** Writes something that only this device has, where the file system has nothing. */
+export async function scribble(device: DmName, text: string): Promise<void> {
+  await using file = await open(devicePath(device), 'r+');
+  const block = Buffer.alloc(64 * 1024, `${text}\n`);
+  await file.write(block, 0, block.length, BASE_BYTES / 2);
+}
+
+export function deviceOf([mount]: readonly Mount[]): DmName {
+  return dmName(mount?.source.slice('/dev/mapper/'.length) ?? '');
+}
