@@ -117,7 +117,7 @@ describe('the package', () => {
     await isServing();
   });
 
-  it('formats, snapshots and removes inside its hardening, its mounts unseen by others', async () => {
+  it('formats, snapshots and removes inside its hardening, and leaves no mount', async () => {
     await withClient(async (client) => {
       const [mount] = await client.prepare('a', '');
       assert.equal(mount?.type, 'ext4');
@@ -133,11 +133,17 @@ describe('the package', () => {
     assert.doesNotMatch(logs, /EPERM|EACCES|denied/);
   });
 
-  it('shows a mount of a device that others unmount: nothing is held inside', async () => {
+  it('has mounts of its own that nobody sees, and holds no mount that others have ended', async () => {
+    const pid = await property('dmthin.service', 'MainPID');
+    // A slave of the machine's mounts, and nobody's master: proc_pid_mountinfo(5).
+    const root = (await machine.run('cat', `/proc/${pid}/mountinfo`))
+      .split('\n')
+      .find((line) => / \/ \/ /.test(line));
+    assert.match(root ?? '', / master:\d+/);
+    assert.doesNotMatch(root ?? '', / shared:/);
     const [mount] = await withClient((client) => client.mounts('kept'));
     assert.ok(mount);
     await machine.run('mount', mount.source, '/mnt');
-    const pid = await property('dmthin.service', 'MainPID');
     assert.match(await machine.run('cat', `/proc/${pid}/mounts`), new RegExp(mount.source));
     await machine.run('umount', '/mnt');
     assert.doesNotMatch(await machine.run('cat', `/proc/${pid}/mounts`), new RegExp(mount.source));
