@@ -2,17 +2,17 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { DmthinError } from './errors.ts';
 
+/** What open(2) says where there is no node, and where a node's device has just gone. */
+const ABSENT: readonly string[] = ['ENOENT', 'ENXIO', 'ENODEV'];
+
 /** open(2) with `flags`. @throws not_found when there is nothing at `path`; anything else as Node reports it. */
 export async function openDevice(op: string, path: string, flags: string | number): Promise<FileHandle> {
   try {
     return await open(path, flags);
   } catch (error) {
-    if (systemErrno(error) !== 'ENOENT') throw error;
-    throw new DmthinError(
-      'not_found',
-      { op, what: 'there is no such device', device: path, errno: 'ENOENT' },
-      error,
-    );
+    const errno = systemErrno(error);
+    if (errno === undefined || !ABSENT.includes(errno)) throw error;
+    throw new DmthinError('not_found', { op, what: 'there is no such device', device: path, errno }, error);
   }
 }
 

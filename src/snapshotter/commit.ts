@@ -94,9 +94,12 @@ async function flushOrRemember(context: Context, record: ActiveRecord, name: DmN
   } catch (error) {
     const { detail } = toDmthinError(error, op);
     if (detail.errno !== undefined && LOSSES.includes(detail.errno)) {
-      await context.store.transaction('Commit: lost a write', (tx) =>
-        tx.updateSnapshot({ ...record, lostWrite: `an earlier Commit met ${detail.errno} in ${detail.op}` }),
-      );
+      const lost = `an earlier Commit met ${detail.errno} in ${detail.op}`;
+      await context.store.transaction('Commit: lost a write', (tx) => {
+        // Read again: an Update may have changed its labels meanwhile.
+        const now = tx.snapshot(record.id);
+        if (now?.state === 'active') tx.updateSnapshot({ ...now, lostWrite: lost });
+      });
     }
     throw error;
   }

@@ -18,12 +18,14 @@ export function requireVisible(op: string, store: StoreReader, key: string): Vis
   return record;
 }
 
-/** @throws not_found; invalid_argument when the parent is not committed. */
+/** @throws not_found, also while it is still being made; invalid_argument when the parent is not committed. */
 export function requireParent(op: string, store: StoreReader, parent: string): CommittedRecord {
   const record = store.snapshotByKey(parent);
   if (record === undefined)
     throw new DmthinError('not_found', { op, what: `parent ${quote(parent)} does not exist` });
   if (record.state === 'committed') return record;
+  // Not there yet, for this call as for all others.
+  if (record.state === 'creating') throw stillCreating(op, parent);
   throw new DmthinError('invalid_argument', { op, what: `parent ${quote(parent)} is not committed` });
 }
 

@@ -1,7 +1,7 @@
 /** Stat, List, Usage, Mounts and Update: what is answered from the store, and from one look at the kernel. */
 import { DmthinError } from '../base/errors.ts';
 import { isVisible, type DeviceTotals } from '../store/records.ts';
-import { withDevice } from './activate.ts';
+import { askDevice } from './activate.ts';
 import type { Context } from './context.ts';
 import { requireActive, requireVisible, toInfo } from './lookup.ts';
 import { mountOf } from './mounts.ts';
@@ -35,31 +35,39 @@ export async function* list(
 
 export async function mounts(context: Context, key: string): Promise<Mount[]> {
   const op = 'Mounts';
-  const record = requireActive(op, requireVisible(op, context.store, key));
-  try {
-    // Nothing to a device that lives, but for its entry in /dev/mapper, which is there afterwards.
-    const alive = withDevice(context, op, record, (name) => context.dm.resume(name));
-    // The device of a pool that has failed lives too; nothing could be read from it.
-    await Promise.all([alive, context.pool.look(op, 'read')]);
-  } catch (error) {
-    if (error instanceof DmthinError && error.detail.op === op) throw error;
-    throw await context.pool.explain(error, op, 'read', 'internal');
-  }
-  return [mountOf(context.pool.name, record)];
+  return explained(context, op, () =>
+    askDevice(context, op, key, async (found, onDevice) => {
+      const record = requireActive(op, found);
+      // Nothing to a device that lives, but for its entry in /dev/mapper, which is there afterwards.
+      const alive = onDevice(record, (name) => context.dm.resume(name));
+      // The device of a pool that has failed lives too; nothing could be read from it.
+      await Promise.all([alive, context.pool.look(op, 'read')]);
+      return [mountOf(context.pool.name, record)];
+    }),
+  );
 }
 
 export async function usage(context: Context, key: string): Promise<Usage> {
   const op = 'Usage';
-  const record = requireVisible(op, context.store, key);
-  if (record.state === 'committed') return ownUsage(record.totals, record.origin);
+  return explained(context, op, () =>
+    askDevice(context, op, key, async (record, onDevice) => {
+      if (record.state === 'committed') return ownUsage(record.totals, record.origin);
+      const totals = await onDevice(record, async (name) => {
+        // To read from a device that is suspended would take until somebody resumes it.
+        await context.dm.resume(name);
+        return context.readTotals(name);
+      });
+      return ownUsage(totals, record.origin);
+    }),
+  );
+}
+
+/** Refusals of our own pass unchanged; whatever the kernel said is told with the pool's state. */
+async function explained<T>(context: Context, op: string, body: () => Promise<T>): Promise<T> {
   try {
-    const totals = await withDevice(context, op, record, async (name) => {
-      // To read from a device that is suspended would take until somebody resumes it.
-      await context.dm.resume(name);
-      return context.readTotals(name);
-    });
-    return ownUsage(totals, record.origin);
+    return await body();
   } catch (error) {
+    if (error instanceof DmthinError && error.detail.op === op) throw error;
     throw await context.pool.explain(error, op, 'read', 'internal');
   }
 }
