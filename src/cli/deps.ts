@@ -2,6 +2,7 @@
 import type { Log, LogLevel } from '../base/log.ts';
 import type { RunProcess } from '../base/process.ts';
 import type { DmName } from '../base/units.ts';
+import type { Inspector } from '../check/inspector.ts';
 import type { Config } from '../daemon/config.ts';
 import type { DmClient } from '../dm/client.ts';
 import type { BlockDevices } from '../pool/block-devices.ts';
@@ -45,6 +46,13 @@ export interface CliDeps {
   readonly startDaemon: (config: Config, deps: { log: Log; version: string }) => Promise<Daemon>;
   /** @throws unavailable when no daemon answers. */
   readonly connect: (address: string) => Promise<SnapshotClient>;
+  /** Check and repair by the running daemon. @throws unavailable when none answers. */
+  readonly connectAdmin: (address: string) => Promise<Inspector & { close(): void }>;
+  /** Check and repair without a daemon. @throws locked while one has the store. */
+  readonly openInspector: (
+    config: Config,
+    deps: { log: Log },
+  ) => Promise<Inspector & { close(): Promise<void> }>;
   readonly isRoot: () => boolean;
   readonly openDm: (transport: Transport) => Promise<DmClient>;
   readonly blockDevices: BlockDevices;

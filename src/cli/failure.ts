@@ -18,7 +18,7 @@ export const EXIT_CODES = {
 
 export const EXIT_CODE_MEANINGS = {
   ok: 'done',
-  failure: 'failed, or refused because of what is there',
+  failure: 'failed, or refused because of what is there; check, repair, doctor: there are findings',
   usage: 'wrong usage or an impossible value',
   unavailable: 'the daemon, device-mapper, the pool or a needed program is not available',
   cannotCreate: 'exists already, or there is no space to create it',

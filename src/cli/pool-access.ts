@@ -41,19 +41,24 @@ export function transportOption(): Option {
 }
 
 /** @throws unsupported (EPERM) for anybody but root: the kernel's own answers would be less clear. */
-export async function withDeviceMapper<T>(
-  transport: Transport,
-  deps: CliDeps,
-  body: (access: ProvisionDeps) => Promise<T>,
-): Promise<T> {
+export function requireRoot(deps: CliDeps): void {
   if (!deps.isRoot()) {
     throw new DmthinError('unsupported', {
-      op: 'pool',
+      op: 'dmthin',
       what: 'device-mapper and loop devices are for root alone',
       errno: 'EPERM',
       nextStep: 'run the same command with sudo',
     });
   }
+}
+
+/** @throws as {@link requireRoot}. */
+export async function withDeviceMapper<T>(
+  transport: Transport,
+  deps: CliDeps,
+  body: (access: ProvisionDeps) => Promise<T>,
+): Promise<T> {
+  requireRoot(deps);
   const dm = await deps.openDm(transport);
   try {
     return await body({ dm, devices: deps.blockDevices });

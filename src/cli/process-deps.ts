@@ -23,6 +23,9 @@ export function processDeps(): CliDeps {
     startDaemon: async (config, options) =>
       (await import('../daemon/daemon.ts')).startDaemon(config, { ...options, environment: process.env }),
     connect: async (address) => (await import('../grpc/client.ts')).connect(address),
+    connectAdmin: async (address) => (await import('../grpc/admin-client.ts')).connectAdmin(address),
+    openInspector: async (config, options) =>
+      (await import('../daemon/open-inspector.ts')).openInspector(config, options),
     isRoot: () => process.geteuid?.() === 0,
     openDm: async (transport) =>
       (await import('../dm/open-client.ts')).openDmClient(transport, { run: runProcess }),

@@ -4,6 +4,7 @@ import { addConfigCommands } from './config.ts';
 import type { CliDeps } from './deps.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { EXIT_CODE_MEANINGS, EXIT_CODES, printFailure, ReportedFailure, toFailure } from './failure.ts';
+import { addInspectCommands } from './inspect.ts';
 import { addPoolCommands } from './pool.ts';
 import { addServeCommand } from './serve.ts';
 import { addSnapshotsCommands } from './snapshots.ts';
@@ -18,6 +19,7 @@ export function buildProgram(deps: CliDeps): Command {
   addConfigCommands(program, deps);
   addSnapshotsCommands(program, deps);
   addDoctorCommand(program, deps);
+  addInspectCommands(program, deps);
   for (const command of walk(program))
     command.helpCommand(false).helpOption('-h, --help', 'explain this command');
   return program;

@@ -3,7 +3,10 @@ import { createKeyedMutex } from '../base/keyed-mutex.ts';
 import type { Log } from '../base/log.ts';
 import type { DmName } from '../base/units.ts';
 import type { BlockIo } from '../dm/block-io.ts';
+import { createInspector, type Inspector } from '../check/inspector.ts';
 import type { DmClient } from '../dm/client.ts';
+import type { DeviceNodes } from '../dm/device-nodes.ts';
+import type { StrayMount } from '../filesystem/temporary-mount.ts';
 import type { FsType } from '../filesystem/types.ts';
 import { createApply, type ApplyOptions } from '../pool/apply.ts';
 import { baseKey, createEnsureBase, type BaseSpec } from '../pool/base-device.ts';
@@ -32,11 +35,19 @@ export interface Filesystems {
   readRecordedErrors(path: string): Promise<number>;
 }
 
+/** The mounts that `Filesystems` makes for a moment. */
+export interface TemporaryMounts {
+  list(): Promise<StrayMount[]>;
+  release(directory: string): Promise<void>;
+}
+
 export interface CoreOptions {
   readonly store: Store;
   readonly dm: DmClient;
   readonly blocks: BlockIo;
   readonly filesystems: Filesystems;
+  readonly nodes: Pick<DeviceNodes, 'entries' | 'forget'>;
+  readonly temporaryMounts: TemporaryMounts;
   readonly listPoolDevices: ListPoolDevices;
   /** Brings the pool into the kernel where that is our task. */
   readonly assemblePool: () => Promise<void>;
@@ -51,6 +62,8 @@ export interface CoreOptions {
   readonly busyTimeoutMs: number;
   readonly removalDelayMs: number;
   readonly removalRetryMs: number;
+  /** A daemon is at work; false for a command that opened the store to look at it. */
+  readonly serving: boolean;
   readonly log: Log;
   readonly onStep?: ApplyOptions['onStep'];
 }
@@ -61,6 +74,7 @@ export interface Core {
   readonly removals: RemovalWorker;
   /** Marks the end of this run in the pool, after all that changes it. Never throws. */
   endGeneration(): Promise<void>;
+  readonly inspector: Inspector;
 }
 
 export function createCore(options: CoreOptions): Core {
@@ -85,6 +99,7 @@ export function createCore(options: CoreOptions): Core {
       return recover(
         {
           ...{ store, dm, pool, apply, locks, log },
+          nodes: options.nodes,
           listPoolDevices: options.listPoolDevices,
           wantedBaseKey: baseKey(base),
         },
@@ -115,5 +130,16 @@ export function createCore(options: CoreOptions): Core {
     log,
     nowMs: Date.now,
   };
-  return { snapshotter: createSnapshotter(context), gate, removals, endGeneration: () => generation.end() };
+  const snapshotter = createSnapshotter(context);
+  const inspector = createInspector({
+    ...{ store, dm, apply, locks, nodes: options.nodes },
+    poolName: options.poolName,
+    serving: options.serving,
+    listPoolDevices: options.listPoolDevices,
+    listMounts: () => options.temporaryMounts.list(),
+    releaseMount: (directory) => options.temporaryMounts.release(directory),
+    recover: () => gate.recover(),
+    finishRemovals: () => snapshotter.cleanup(),
+  });
+  return { snapshotter, gate, removals, inspector, endGeneration: () => generation.end() };
 }

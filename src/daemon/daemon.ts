@@ -4,22 +4,18 @@
  */
 import { DmthinError, toDmthinError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { runProcess } from '../base/process.ts';
+import { type RunProcess, runProcess } from '../base/process.ts';
 import type { DmName } from '../base/units.ts';
-import { createBlockIo } from '../dm/block-io.ts';
-import { identifyDisk } from '../dm/identify-disk.ts';
 import type { DmClient } from '../dm/client.ts';
 import { type DmEvents, openDmEvents } from '../dm/events.ts';
 import { loadKoffi } from '../dm/ioctl-port.ts';
 import { openDmClient } from '../dm/open-client.ts';
-import { formatBase } from '../filesystem/format-base.ts';
-import { growFilesystem } from '../filesystem/grow.ts';
-import { readRecordedErrors, readUsedInodes } from '../filesystem/superblock.ts';
+import { releaseAllMounts } from '../filesystem/temporary-mount.ts';
+import { createAdminService } from '../grpc/admin-service.ts';
 import { createHealthService } from '../grpc/health.ts';
 import { startServer } from '../grpc/server.ts';
 import { createSnapshotsService } from '../grpc/service.ts';
 import { createBlockDevices } from '../pool/block-devices.ts';
-import { createListPoolDevices } from '../pool/pool-devices.ts';
 import { createLockPool } from '../pool/pool-lock.ts';
 import { createSpaceKeeper } from '../pool/space-keeper.ts';
 import { openStore, type Store, type StoreOptions } from '../store/store.ts';
@@ -29,6 +25,7 @@ import { takeServiceManager } from '../systemd/service-manager.ts';
 import { startWatchdog } from '../systemd/watchdog.ts';
 import type { Config } from './config.ts';
 import { createCore, type CoreOptions } from './core.ts';
+import { coreOptions, mountsDirectory } from './core-options.ts';
 import { createSelfProbe, createTellState } from './service-state.ts';
 import { createLowSpaceCommand } from './low-space-command.ts';
 import { watchPool } from './watch-pool.ts';
@@ -47,6 +44,8 @@ export interface DaemonOptions {
   readonly environment?: NodeJS.ProcessEnv | undefined;
   /** Instead of the transport that the config names. */
   readonly dm?: DmClient;
+  /** Runs other programs; tests watch it. */
+  readonly run?: RunProcess;
   /** Seams for tests that stop the world at every step. */
   readonly onStep?: CoreOptions['onStep'];
   readonly onTransaction?: StoreOptions['onTransaction'];
@@ -54,8 +53,6 @@ export interface DaemonOptions {
 
 const DRAIN_MS = 10_000;
 const POOL_CHECK_MS = 2_000;
-const REMOVAL_DELAY_MS = 5_000;
-const REMOVAL_RETRY_MS = 30_000;
 
 /**
  * Starts everything and resolves when the socket answers: recovery has run then, unless the pool cannot be used; then
@@ -71,37 +68,23 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const store = await openStore({ rootPath: config.rootPath, onTransaction: options.onTransaction });
   stack.defer(() => store.close());
   await bindPool(store, config.poolName);
-  const dm = options.dm ?? (await openDmClient(config.transport, { run: runProcess, log, sequences: true }));
+  const run = options.run ?? runProcess;
+  const mounts = mountsDirectory(config.rootPath);
+  for (const problem of await releaseAllMounts(run, mounts))
+    log.warn({ problem }, 'a mount of a crash stays');
+  const dm = options.dm ?? (await openDmClient(config.transport, { run, log, sequences: true }));
   stack.defer(() => dm.close());
 
-  const devices = createBlockDevices(runProcess);
+  const devices = createBlockDevices(run);
   const { onLowSpace } = config.pool;
   const core = createCore({
-    store,
-    dm,
-    blocks: createBlockIo(),
-    filesystems: {
-      format: (path, spec) => formatBase(runProcess, path, spec),
-      grow: (path, fsType) => growFilesystem(runProcess, { devicePath: path, fsType }),
-      readUsedInodes,
-      readRecordedErrors,
-    },
-    listPoolDevices: createListPoolDevices({ dm, run: runProcess, poolName: config.poolName, log }),
+    ...coreOptions(config, { store, dm, run, log }),
+    serving: true,
     assemblePool: createAssemblePool({
       ...{ store, dm, devices, log },
       name: config.poolName,
       settings: config.pool,
     }),
-    identifyDisk,
-    poolName: config.poolName,
-    base: { fsType: config.fsType, sizeBytes: config.baseImageSizeBytes, fsOptions: config.fsOptions },
-    asyncRemove: config.asyncRemove,
-    discardBlocks: config.discardBlocks,
-    floors: config.pool.floors,
-    busyTimeoutMs: config.busyTimeoutMs,
-    removalDelayMs: REMOVAL_DELAY_MS,
-    removalRetryMs: REMOVAL_RETRY_MS,
-    log,
     onStep: options.onStep,
   });
   stack.defer(() => core.endGeneration());
@@ -113,7 +96,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     name: config.poolName,
     lockPool: createLockPool(),
     maxDataBytes: config.pool.maxDataBytes,
-    runCommand: onLowSpace === undefined ? undefined : createLowSpaceCommand(onLowSpace, runProcess, log),
+    runCommand: onLowSpace === undefined ? undefined : createLowSpaceCommand(onLowSpace, run, log),
   });
   stack.defer(
     watchPool({
@@ -129,6 +112,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   );
   const service = [
     ...createSnapshotsService(core.snapshotter),
+    ...createAdminService(core.inspector),
     ...createHealthService(() => core.gate.state === 'open'),
   ];
   const server = await startServer({ address: config.address, inherited, service, log });

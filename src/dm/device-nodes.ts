@@ -9,10 +9,13 @@
  * Synchronous: /dev is memory, where a call takes microseconds, and a hop to another thread many times that.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
+import { constants, existsSync, readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
 import { DmthinError } from '../base/errors.ts';
 import type { DmName } from '../base/units.ts';
 import type { DmInfo } from './client.ts';
+
+const { S_IFMT, S_IFBLK } = constants;
 
 export interface DeviceNodes {
   /** Whether udevd runs, and so sees what happens to devices. */
@@ -25,6 +28,14 @@ export interface DeviceNodes {
   ensure(device: Pick<DmInfo, 'name' | 'minor' | 'deferredRemove'>): void;
   /** Takes the entry of a device away that is gone, or will be at its last close. */
   forget(name: DmName): void;
+  /** The entries whose names begin with `prefix`. */
+  entries(prefix: string): Promise<NodeEntry[]>;
+}
+
+export interface NodeEntry {
+  readonly name: string;
+  /** `major:minor` of the device behind the entry; undefined when there is none, or it is no block device. */
+  readonly leadsTo: string | undefined;
 }
 
 export interface NodePaths {
@@ -53,7 +64,29 @@ export function createDeviceNodes({ dev = '/dev', udev = '/run/udev' }: NodePath
     forget(name) {
       unless(() => unlinkSync(pathOf(name)), 'ENOENT');
     },
+    async entries(prefix) {
+      const names = (await readdir(`${dev}/mapper`)).filter((name) => name.startsWith(prefix));
+      const found: NodeEntry[] = [];
+      // One after another: this is for looking, and must not crowd out the calls that are served.
+      for (const name of names) found.push({ name, leadsTo: await deviceBehind(`${dev}/mapper/${name}`) });
+      return found;
+    },
   };
+}
+
+async function deviceBehind(path: string): Promise<string | undefined> {
+  try {
+    const { rdev, mode } = await stat(path);
+    return (mode & S_IFMT) === S_IFBLK ? formatDevice(rdev) : undefined;
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ELOOP', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+/** As stat(2) packs it: glibc's gnu_dev_major and gnu_dev_minor, for majors of 12 bits and minors of 20. */
+function formatDevice(rdev: number): string {
+  return `${(rdev >>> 8) & 0xfff}:${(rdev & 0xff) | ((rdev >>> 12) & 0xfff00)}`;
 }
 
 /** Atomic, also when something else has the name already. */

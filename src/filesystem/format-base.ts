@@ -9,6 +9,8 @@ export interface FormatSpec {
   readonly fsType: FsType;
   /** What the user configured; '' for our defaults. See {@link mkfsArguments}. */
   readonly fsOptions: string;
+  /** Where the mount point for a moment is made; see {@link withMount}. */
+  readonly under?: string | undefined;
 }
 
 /** A cloud disk can take its time over the inode tables of a large device (containerd #6119). */
@@ -37,10 +39,10 @@ export function mkfsArguments({ fsType, fsOptions }: FormatSpec): readonly strin
  * @throws internal with mkfs's own words; unsupported when mkfs is not installed.
  */
 export async function formatBase(run: RunProcess, devicePath: string, spec: FormatSpec): Promise<void> {
-  const { fsType } = spec;
+  const { fsType, under } = spec;
   await runChecked(run, `mkfs.${fsType}`, [...mkfsArguments(spec), devicePath], {
     timeoutMs: MKFS_TIMEOUT_MS,
   });
   if (fsType === 'xfs') return;
-  await withMount(run, { devicePath, fsType }, (directory) => rmdir(join(directory, 'lost+found')));
+  await withMount(run, { devicePath, fsType, under }, (directory) => rmdir(join(directory, 'lost+found')));
 }

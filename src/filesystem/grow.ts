@@ -1,7 +1,6 @@
 /** Growing a filesystem to the size of its device. */
 import { runChecked, type RunProcess } from '../base/process.ts';
-import { withMount } from './temporary-mount.ts';
-import type { FsType } from './types.ts';
+import { type MountSource, withMount } from './temporary-mount.ts';
 
 const TIMEOUT_MS = 10 * 60_000;
 
@@ -10,10 +9,7 @@ const TIMEOUT_MS = 10 * 60_000;
  * rather than unmounted, and no full check is asked for first. ext2 has no journal and grows unmounted; the check that
  * resize2fs wants first would put lost+found back, and what we made snapshots of was flushed whole.
  */
-export async function growFilesystem(
-  run: RunProcess,
-  device: { readonly devicePath: string; readonly fsType: FsType },
-): Promise<void> {
+export async function growFilesystem(run: RunProcess, device: MountSource): Promise<void> {
   const { devicePath, fsType } = device;
   switch (fsType) {
     case 'ext4':

@@ -1,21 +1,33 @@
-/** A mount that lasts for one piece of work. */
-import { mkdtemp, rmdir } from 'node:fs/promises';
+/**
+ * Mounts that last for one piece of work. They lie in one directory of dmthin's own, so that one that a crash left behind
+ * can be told from all others and taken away.
+ */
+import { mkdir, mkdtemp, readdir, readFile, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hasCode } from '../base/errors.ts';
 import { runChecked, type RunProcess } from '../base/process.ts';
 import type { FsType } from './types.ts';
+
+export interface MountSource {
+  readonly devicePath: string;
+  readonly fsType: FsType;
+  /** Where the mount point is made; default: the system's temporary directory. */
+  readonly under?: string | undefined;
+}
 
 /** Mounts the device, runs `body` with the directory, and unmounts on every path. */
 export async function withMount<T>(
   run: RunProcess,
-  device: { readonly devicePath: string; readonly fsType: FsType },
+  { devicePath, fsType, under = tmpdir() }: MountSource,
   body: (directory: string) => Promise<T>,
 ): Promise<T> {
-  const directory = await mkdtemp(join(tmpdir(), 'dmthin-mount-'));
+  await mkdir(under, { recursive: true, mode: 0o700 });
+  const directory = await mkdtemp(join(under, 'dmthin-mount-'));
   try {
     // Snapshots of one xfs share its uuid, which the kernel refuses to mount twice.
-    const options = device.fsType === 'xfs' ? ['-o', 'nouuid'] : [];
-    await runChecked(run, 'mount', ['-t', device.fsType, ...options, device.devicePath, directory]);
+    const options = fsType === 'xfs' ? ['-o', 'nouuid'] : [];
+    await runChecked(run, 'mount', ['-t', fsType, ...options, devicePath, directory]);
     try {
       return await body(directory);
     } finally {
@@ -24,4 +36,70 @@ export async function withMount<T>(
   } finally {
     await rmdir(directory);
   }
+}
+
+export interface StrayMount {
+  readonly directory: string;
+  /** What is mounted there, as it was named to mount(8). */
+  readonly source: string;
+}
+
+/** What is mounted below `under` now; while a {@link withMount} is at work there, its mount too. */
+export async function listMounts(under: string, mountinfo = '/proc/self/mountinfo'): Promise<StrayMount[]> {
+  const text = await readFile(mountinfo, 'utf8');
+  return parseMountinfo(text).filter(({ directory }) => directory.startsWith(`${under}/`));
+}
+
+/** Unmounts what is mounted on `directory` and removes the directory. */
+export async function releaseMount(run: RunProcess, directory: string): Promise<void> {
+  await runChecked(run, 'umount', [directory]);
+  await rmdir(directory);
+}
+
+/**
+ * Takes everything away that a crash left below `under`. Only while nobody is at work there: at start, under the store's lock.
+ * @returns what could not be taken away, in words.
+ */
+export async function releaseAllMounts(run: RunProcess, under: string): Promise<string[]> {
+  const problems: string[] = [];
+  for (const { directory, source } of await listMounts(under)) {
+    try {
+      await releaseMount(run, directory);
+    } catch (error) {
+      if (!hasCode(error, 'internal', 'deadline_exceeded')) throw error;
+      problems.push(`${source} stays mounted on ${directory}: ${error.message}`);
+    }
+  }
+  const mounted = new Set((await listMounts(under)).map(({ directory }) => directory));
+  for (const name of await namesIn(under)) {
+    if (!mounted.has(join(under, name))) await rmdir(join(under, name));
+  }
+  return problems;
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Source: proc_pid_mountinfo(5). Blanks in names are written as octal numbers. */
+export function parseMountinfo(text: string): StrayMount[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [before = '', after = ''] = line.split(' - ');
+      return {
+        directory: unescape(before.split(' ')[4] ?? ''),
+        source: unescape(after.split(' ')[1] ?? ''),
+      };
+    });
+}
+
+function unescape(word: string): string {
+  return word.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 }

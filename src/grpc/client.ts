@@ -40,20 +40,23 @@ export interface SnapshotsClient {
  * @throws unavailable when nobody answers at `address`; config when it is no socket's address.
  */
 export async function connect(address: string, options: ClientOptions = {}): Promise<SnapshotsClient> {
+  return createClient(await requireDaemon(address), options);
+}
+
+/** @returns the path of the socket, at which somebody answers. @throws as {@link connect}. */
+export async function requireDaemon(address: string): Promise<string> {
   const path = parseAddress(address);
   const presence = await probeSocket(path);
-  if (presence.kind !== 'live') {
-    const unknown = presence.kind === 'unknown';
-    throw new DmthinError('unavailable', {
-      op: 'connect',
-      what: `no dmthin daemon answers at ${path}`,
-      errno: unknown ? presence.errno : undefined,
-      nextStep: unknown
-        ? 'run as the user whom the socket belongs to'
-        : 'start the daemon (systemctl start dmthin), or give the address that it listens on',
-    });
-  }
-  return createClient(path, options);
+  if (presence.kind === 'live') return path;
+  const unknown = presence.kind === 'unknown';
+  throw new DmthinError('unavailable', {
+    op: 'connect',
+    what: `no dmthin daemon answers at ${path}`,
+    errno: unknown ? presence.errno : undefined,
+    nextStep: unknown
+      ? 'run as the user whom the socket belongs to'
+      : 'start the daemon (systemctl start dmthin), or give the address that it listens on',
+  });
 }
 
 function createClient(path: string, options: ClientOptions): SnapshotsClient {

@@ -7,7 +7,7 @@
  * - A pool that went away (removed, failed, replaced by another device) closes the gate, so that the devices are
  *   activated anew when it returns.
  */
-import { toDmthinError, type DmthinError } from '../base/errors.ts';
+import { DmthinError, toDmthinError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { RecoveryReport } from './recovery.ts';
 import type { PoolView, ThinPool } from './thin-pool.ts';
@@ -20,6 +20,11 @@ export interface Gate {
   readonly reason: DmthinError | undefined;
   /** Looks at the pool now: opens or closes accordingly. Never throws. */
   check(): Promise<void>;
+  /**
+   * Brings store and pool together again, also when the gate is open; operations wait meanwhile.
+   * @throws why the pool cannot be used.
+   */
+  recover(): Promise<RecoveryReport>;
 }
 
 export interface GateOptions {
@@ -37,16 +42,18 @@ export interface GateOptions {
   readonly log: Log;
 }
 
+type Outcome = RecoveryReport | DmthinError;
+
 type State =
   | { readonly is: 'open'; readonly poolIdentity: string }
-  | { readonly is: 'recovering'; readonly done: Promise<void> }
+  | { readonly is: 'recovering'; readonly done: Promise<Outcome> }
   | { readonly is: 'closed'; readonly reason: DmthinError };
 
 export function createGate({ pool, assemble, identify, recover, onOpen, log }: GateOptions): Gate {
   let state: State | undefined;
   let openedOnce = false;
 
-  async function runRecovery(): Promise<void> {
+  async function runRecovery(): Promise<Outcome> {
     const before = state;
     try {
       if (!openedOnce) await assemble();
@@ -57,16 +64,18 @@ export function createGate({ pool, assemble, identify, recover, onOpen, log }: G
       openedOnce = true;
       log.info({ pool: pool.name, ...report }, 'store and pool are together; the snapshotter is ready');
       onOpen(report);
+      return report;
     } catch (error) {
       const reason = toDmthinError(error, 'recovery');
       if (before?.is !== 'closed' || before.reason.message !== reason.message) {
         log.error({ pool: pool.name, error: reason }, 'the pool cannot be used; trying again until it can');
       }
       state = { is: 'closed', reason };
+      return reason;
     }
   }
 
-  function beginRecovery(): Promise<void> {
+  function beginRecovery(): Promise<Outcome> {
     if (state?.is === 'recovering') return state.done;
     const done = runRecovery();
     state = { is: 'recovering', done };
@@ -106,6 +115,11 @@ export function createGate({ pool, assemble, identify, recover, onOpen, log }: G
     async check() {
       if (state?.is === 'open') await stillThere(state.poolIdentity);
       else await beginRecovery();
+    },
+    async recover() {
+      const outcome = await beginRecovery();
+      if (outcome instanceof DmthinError) throw outcome;
+      return outcome;
     },
   };
 

@@ -15,3 +15,6 @@ export function baseLock(key: string): string {
 export function removalLock(id: SnapshotId): string {
   return `removal ${id}`;
 }
+
+/** Held while the pool's metadata snapshot is taken, read and given back: there is only one. */
+export const METADATA_SNAPSHOT_LOCK = 'metadata snapshot';

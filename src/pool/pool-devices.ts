@@ -1,7 +1,6 @@
 /** The thin devices that a pool has, asked of the pool itself. */
 import { readFile } from 'node:fs/promises';
 import { DmthinError, hasCode } from '../base/errors.ts';
-import type { Log } from '../base/log.ts';
 import { runChecked, type RunProcess } from '../base/process.ts';
 import { deviceId, type DeviceId, type DmName } from '../base/units.ts';
 import type { DmClient } from '../dm/client.ts';
@@ -13,38 +12,23 @@ export interface ListPoolDevicesOptions {
   readonly dm: DmClient;
   readonly run: RunProcess;
   readonly poolName: DmName;
-  readonly log: Log;
 }
+
+const OP = 'list devices of the pool';
 
 /**
  * Lists the ids of all thin devices: there is no message for it, so thin_ls reads a snapshot of the metadata, which is
- * given back on every path. One left behind by a process that died is given back first.
- * @throws unsupported when thin_ls is not installed; whatever the pool answers.
+ * given back on every path. Callers hold METADATA_SNAPSHOT_LOCK.
+ * @throws unsupported when thin_ls is not installed; busy when somebody holds the pool's one metadata snapshot; whatever
+ * the pool answers.
  */
-export function createListPoolDevices({ dm, run, poolName, log }: ListPoolDevicesOptions): ListPoolDevices {
-  async function reserve(): Promise<void> {
-    try {
-      await dm.message(poolName, 'reserve_metadata_snap');
-    } catch (error) {
-      if (!hasCode(error, 'busy')) throw error;
-      log.warn({ pool: poolName }, 'the pool holds a metadata snapshot that somebody left; giving it back');
-      await dm.message(poolName, 'release_metadata_snap');
-      await dm.message(poolName, 'reserve_metadata_snap');
-    }
-  }
-
+export function createListPoolDevices({ dm, run, poolName }: ListPoolDevicesOptions): ListPoolDevices {
   return async () => {
     const { metadataDevice } = parsePoolTable(poolName, await dm.table(poolName));
     const path = await blockDevicePath(metadataDevice);
-    await reserve();
+    await dm.message(poolName, 'reserve_metadata_snap');
     try {
-      const output = await runChecked(run, 'thin_ls', [
-        '--metadata-snap',
-        '--no-headers',
-        '--format',
-        'DEV',
-        path,
-      ]);
+      const output = await runThinLs(run, ['--metadata-snap', '--no-headers', '--format', 'DEV', path]);
       return output
         .split('\n')
         .filter((line) => line.trim() !== '')
@@ -53,6 +37,17 @@ export function createListPoolDevices({ dm, run, poolName, log }: ListPoolDevice
       await dm.message(poolName, 'release_metadata_snap');
     }
   };
+}
+
+async function runThinLs(run: RunProcess, args: readonly string[]): Promise<string> {
+  try {
+    return await runChecked(run, 'thin_ls', args);
+  } catch (error) {
+    if (!hasCode(error, 'unsupported')) throw error;
+    const nextStep =
+      'install thin-provisioning-tools (Debian, Ubuntu, SUSE) or device-mapper-persistent-data (Fedora, RHEL)';
+    throw error.with({ op: OP, nextStep });
+  }
 }
 
 function parseId(line: string): DeviceId {

@@ -8,6 +8,7 @@
  * - committed: its device is deactivated (when the last user closes it, if it is open).
  * - removing: left to the background worker, which deletes what is left.
  * - bases that are not ready, or that the settings no longer want: deleted.
+ * - what a crash left besides: recovery-leftovers.ts.
  */
 import { toDmthinError } from '../base/errors.ts';
 import { forEachLimit } from '../base/for-each-limit.ts';
@@ -15,14 +16,16 @@ import type { KeyedMutex } from '../base/keyed-mutex.ts';
 import type { Log } from '../base/log.ts';
 import type { DmName } from '../base/units.ts';
 import type { DmClient } from '../dm/client.ts';
+import type { DeviceNodes } from '../dm/device-nodes.ts';
 import type { SnapshotRecord } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
 import { applyAll, type ApplyStep } from './apply.ts';
 import { deleteBase } from './base-device.ts';
-import { baseLock, keyLock } from './locks.ts';
+import { baseLock, keyLock, METADATA_SNAPSHOT_LOCK } from './locks.ts';
 import { discardDeviceName, snapshotDeviceName } from './names.ts';
 import { planActivate, planUndoCreate } from './plan.ts';
 import type { ListPoolDevices } from './pool-devices.ts';
+import { removeLeftovers } from './recovery-leftovers.ts';
 import type { PoolView, ThinPool } from './thin-pool.ts';
 
 export interface RecoveryOptions {
@@ -32,6 +35,7 @@ export interface RecoveryOptions {
   readonly apply: ApplyStep;
   readonly locks: KeyedMutex;
   readonly log: Log;
+  readonly nodes: Pick<DeviceNodes, 'entries' | 'forget'>;
   readonly listPoolDevices: ListPoolDevices;
   /** The base that the settings want now; other ready ones are deleted. */
   readonly wantedBaseKey: string;
@@ -44,6 +48,8 @@ export interface RecoveryReport {
   readonly deactivated: number;
   readonly removalsPending: number;
   readonly basesDeleted: number;
+  /** Devices and entries of /dev/mapper that nothing needs. */
+  readonly leftoversRemoved: number;
   /** What could not be done, in words. */
   readonly problems: readonly string[];
 }
@@ -55,9 +61,15 @@ const AT_ONCE = 8;
  * @param view the pool as it was found usable for changes just now.
  */
 export async function recover(options: RecoveryOptions, view: PoolView): Promise<RecoveryReport> {
-  const { store, dm, pool, apply, locks, log, wantedBaseKey } = options;
-  await scanOnce(options);
-  const present = new Set<string>((await dm.list()).map((device) => device.name));
+  const { store, dm, nodes, pool, apply, locks, log, wantedBaseKey } = options;
+  await locks.run(METADATA_SNAPSHOT_LOCK, async () => {
+    if (view.status.heldRoot !== undefined) await releaseMetadataSnapshot(options);
+    await scanOnce(options);
+  });
+  const names = (await dm.list()).map((device) => device.name);
+  const present = new Set<string>(names);
+  const entries = await nodes.entries(`${pool.name}-`);
+  const reachable = new Set(entries.filter(({ leadsTo }) => leadsTo !== undefined).map(({ name }) => name));
   const counts = { undone: 0, activated: 0, resumed: 0, deactivated: 0, basesDeleted: 0 };
   const problems: string[] = [];
 
@@ -81,12 +93,15 @@ export async function recover(options: RecoveryOptions, view: PoolView): Promise
         await store.transaction('recovery: undo', (tx) => tx.forgetSnapshot(record.id));
         counts.undone += 1;
         return;
-      case 'active':
-        if (!present.has(name)) {
+      case 'active': {
+        const info = present.has(name) && reachable.has(name) ? await dm.info(name) : undefined;
+        if (info?.live !== true) {
+          // Also one without its entry in /dev/mapper, and one without a table, a creation that a crash interrupted: `active` may be durable before the device is.
           await apply(planActivate(name, record, view.device));
           counts.activated += 1;
         } else if (await resumeIfSuspended(name)) counts.resumed += 1;
         return;
+      }
       case 'committed':
         if (!present.has(name)) return;
         if (await resumeIfSuspended(name)) counts.resumed += 1;
@@ -131,7 +146,18 @@ export async function recover(options: RecoveryOptions, view: PoolView): Promise
       });
     });
   }
-  return { ...counts, removalsPending: store.removals().length, problems };
+  const leftoversRemoved = await removeLeftovers(options, { names, entries }, attempt);
+  return { ...counts, leftoversRemoved, removalsPending: store.removals().length, problems };
+}
+
+/** There is one, so whoever lists devices later needs it free; in our pool nobody else takes it. */
+async function releaseMetadataSnapshot({ dm, pool, log }: RecoveryOptions): Promise<void> {
+  log.warn({ pool: pool.name }, 'the pool holds a metadata snapshot that somebody left; giving it back');
+  try {
+    await dm.message(pool.name, 'release_metadata_snap');
+  } catch (error) {
+    log.warn({ error, pool: pool.name }, 'the metadata snapshot stays');
+  }
 }
 
 /** Without thin_ls the ids are met one by one, when the kernel answers EEXIST. */

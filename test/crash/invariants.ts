@@ -82,8 +82,8 @@ async function compareMachine(world: World): Promise<string[]> {
     const ours = source.includes(world.poolName) || directory.includes('dmthin-');
     if (ours && !world.mounted.has(directory)) problems.push(`${source} is mounted on ${directory}`);
   }
-  for (const name of await readTemporaryMountPoints()) {
-    if (!world.mountPoints.includes(name)) problems.push(`the temporary directory has ${name}`);
+  for (const name of await readTemporaryMountPoints(world.config().rootPath)) {
+    problems.push(`the state directory has the mount point ${name}`);
   }
   const loops = await readLoops();
   for (const loop of loops) if (!world.loops.includes(loop)) problems.push(`loop device ${loop}`);

@@ -1,6 +1,6 @@
 /** What the machine has besides devices: mounts, loop devices, entries in /dev/mapper. Read, not asked of a program. */
 import { readdir, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 export interface MountedAt {
   readonly source: string;
@@ -31,7 +31,7 @@ export async function readMapperEntries(prefix: string): Promise<string[]> {
   return (await readdir('/dev/mapper')).filter((name) => name.startsWith(prefix)).sort();
 }
 
-/** Directories of dmthin's own temporary mounts. */
-export async function readTemporaryMountPoints(): Promise<string[]> {
-  return (await readdir(tmpdir())).filter((name) => name.startsWith('dmthin-'));
+/** Mount points that the daemon made for a piece of work, below its state directory. */
+export async function readTemporaryMountPoints(rootPath: string): Promise<string[]> {
+  return readdir(join(rootPath, 'mounts')).catch(() => []);
 }

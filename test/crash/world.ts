@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { open, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLog } from '../../src/base/log.ts';
 import { runChecked, runProcess } from '../../src/base/process.ts';
 import { bytes, type DmName, dmName } from '../../src/base/units.ts';
 import type { Config } from '../../src/daemon/config.ts';
@@ -11,7 +10,7 @@ import { devicePath, type DmClient } from '../../src/dm/client.ts';
 import { createListPoolDevices, type ListPoolDevices } from '../../src/pool/pool-devices.ts';
 import type { Mount } from '../../src/snapshotter/snapshotter.ts';
 import { createNode, MiB, type TestNode } from '../guest/node.ts';
-import { readLoops, readMounts, readTemporaryMountPoints } from './machine-state.ts';
+import { readLoops, readMounts } from './machine-state.ts';
 
 export const BASE_BYTES = 16 * MiB;
 
@@ -32,7 +31,6 @@ export interface World extends AsyncDisposable {
   readonly contents: Map<string, Expected>;
   /** The machine before the first start. */
   readonly loops: readonly string[];
-  readonly mountPoints: readonly string[];
   /** Mounts a snapshot, as containerd does, for longer than one call. @returns the directory. */
   mount(mounts: readonly Mount[]): Promise<string>;
   unmount(directory: string): Promise<void>;
@@ -46,7 +44,6 @@ export async function createWorld(): Promise<World> {
   stack.defer(() => node[Symbol.asyncDispose]());
   const { dm, poolName } = node;
   const mounted = new Set<string>();
-  const mountPoints = await readTemporaryMountPoints();
 
   async function unmount(directory: string): Promise<void> {
     await runChecked(runProcess, 'umount', [directory]);
@@ -62,18 +59,14 @@ export async function createWorld(): Promise<World> {
     for (const { source, directory } of await readMounts()) {
       if (source.includes(poolName)) await runChecked(runProcess, 'umount', [directory]);
     }
-    for (const name of await readTemporaryMountPoints()) {
-      if (!mountPoints.includes(name)) await rm(join(tmpdir(), name), { recursive: true });
-    }
   });
   const owned = stack.move();
   return {
     ...{ node, dm, poolName, mounted, unmount },
     loops: await readLoops(),
-    mountPoints,
     contents: new Map(),
     config: (overrides = {}) => node.config({ baseImageSizeBytes: bytes(BASE_BYTES), ...overrides }),
-    listPoolDevices: createListPoolDevices({ dm, run: runProcess, poolName, log: silentLog }),
+    listPoolDevices: createListPoolDevices({ dm, run: runProcess, poolName }),
     async mount(mounts) {
       const [mount] = mounts;
       if (mount === undefined) throw new Error('no mount');

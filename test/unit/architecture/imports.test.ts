@@ -15,12 +15,25 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   store: ['base', 'filesystem'],
   pool: ['base', 'dm', 'filesystem', 'store'],
   snapshotter: ['base', 'dm', 'filesystem', 'store', 'pool'],
-  grpc: ['base', 'snapshotter'],
+  check: ['base', 'dm', 'filesystem', 'store', 'pool'],
+  grpc: ['base', 'snapshotter', 'check'],
   systemd: ['base'],
-  daemon: ['base', 'dm', 'filesystem', 'store', 'pool', 'snapshotter', 'grpc', 'systemd'],
+  daemon: ['base', 'dm', 'filesystem', 'store', 'pool', 'snapshotter', 'check', 'grpc', 'systemd'],
   containerd: ['base'],
   doctor: ['base', 'dm', 'filesystem', 'store', 'pool', 'containerd', 'daemon'],
-  cli: ['base', 'dm', 'filesystem', 'store', 'pool', 'snapshotter', 'grpc', 'daemon', 'containerd', 'doctor'],
+  cli: [
+    'base',
+    'dm',
+    'filesystem',
+    'store',
+    'pool',
+    'snapshotter',
+    'check',
+    'grpc',
+    'daemon',
+    'containerd',
+    'doctor',
+  ],
 };
 
 const IMPORT = /(?:from|import\()\s*'(\.[^']+)'/g;

@@ -34,6 +34,8 @@ export function createCli(overrides: Partial<CliDeps> = {}, machine = createMach
     createLog: () => silentLog,
     startDaemon: absent,
     connect: absent,
+    connectAdmin: absent,
+    openInspector: absent,
     isRoot: () => true,
     openDm: () => Promise.resolve(machine.dm),
     blockDevices: machine.devices,

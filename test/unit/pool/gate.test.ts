@@ -10,7 +10,15 @@ import { createFakeDmClient, createFakeKernel } from '../../fakes/dm-client.ts';
 import { createPool } from '../snapshotter/harness.ts';
 
 const POOL = dmName('pool');
-const NOTHING = { undone: 0, activated: 0, resumed: 0, deactivated: 0, basesDeleted: 0, removalsPending: 0 };
+const NOTHING = {
+  undone: 0,
+  activated: 0,
+  resumed: 0,
+  deactivated: 0,
+  basesDeleted: 0,
+  leftoversRemoved: 0,
+  removalsPending: 0,
+};
 
 describe('the gate', () => {
   it('assembles the pool until it has been open once, and never again', async () => {

@@ -9,6 +9,8 @@ import { createCore, type Core, type CoreOptions } from '../../../src/daemon/cor
 import { poolTable } from '../../../src/dm/tables.ts';
 import { DEFAULT_FLOORS } from '../../../src/pool/health.ts';
 import { openStore, type Store } from '../../../src/store/store.ts';
+import type { StrayMount } from '../../../src/filesystem/temporary-mount.ts';
+import { createFakeNodes, type FakeNodes } from '../../fakes/device-nodes.ts';
 import {
   createFakeDmClient,
   createFakeKernel,
@@ -24,6 +26,9 @@ export interface World extends AsyncDisposable {
   readonly rootPath: string;
   /** What was formatted, grown, flushed and discarded, in order. */
   readonly deeds: string[];
+  readonly nodes: FakeNodes;
+  /** What is mounted where dmthin mounts for a moment, by directory. */
+  readonly mounts: Map<string, StrayMount>;
   start(options?: StartOptions): Promise<Running>;
 }
 
@@ -44,21 +49,31 @@ export async function createWorld(uuid = ''): Promise<World> {
   const rootPath = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'dmthin-unit-'));
   const kernel = createFakeKernel();
   const deeds: string[] = [];
+  const nodes = createFakeNodes(kernel);
+  const mounts = new Map<string, StrayMount>();
   createPool(kernel, POOL, uuid);
   const running = new Set<Running>();
   return {
     kernel,
     rootPath,
     deeds,
+    nodes,
+    mounts,
     async start({ hooks, onTransaction, ...options } = {}) {
       const store = await openStore({ rootPath, onTransaction });
       const core = createCore({
         store,
-        dm: createFakeDmClient(kernel, hooks),
+        dm: createFakeDmClient(kernel, nodes.following(hooks)),
         poolName: POOL,
         listPoolDevices: async () => [...kernel.pool(POOL).thins.keys()].map((id) => deviceId(id)),
         assemblePool: () => Promise.resolve(),
         identifyDisk: (device) => Promise.resolve(device),
+        nodes,
+        temporaryMounts: {
+          list: async () => [...mounts.values()],
+          release: async (directory) => void mounts.delete(directory),
+        },
+        serving: true,
         blocks: {
           flush: async (path) => void deeds.push(`flush ${path}`),
           discard: async (path) => void deeds.push(`discard ${path}`),
