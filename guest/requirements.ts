@@ -21,7 +21,7 @@ const POOL = {
   strace: 'strace',
   udev: 'udevadm',
 } as const;
-const PACKAGE = { dpkg: 'dpkg-deb', git: 'git', systemd: 'systemctl' } as const;
+const PACKAGE = { dpkg: 'dpkg-deb', systemd: 'systemctl' } as const;
 const CONTAINERD = {
   containerd: 'containerd',
   runc: 'runc',

@@ -49,8 +49,11 @@ export async function readVersion(checkout: string): Promise<string> {
   return version;
 }
 
-async function commitTime(checkout: string): Promise<string> {
-  return (await runChecked(runProcess, 'git', ['-C', checkout, 'log', '-1', '--format=%ct'])).trim();
+/** Seconds since 1970; outside of a git checkout, when package.json was written. */
+async function commitTime(checkout: string): Promise<number> {
+  const log = await runProcess('git', ['-C', checkout, 'log', '-1', '--format=%ct']).catch(() => undefined);
+  if (log?.exitCode === 0) return Number(log.stdout);
+  return Math.floor((await stat(join(checkout, 'package.json'))).mtimeMs / 1000);
 }
 
 async function writeControl(

@@ -4,15 +4,17 @@
  */
 import assert from 'node:assert/strict';
 import { existsSync, lstatSync } from 'node:fs';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { readVersion } from '../../packaging/deb/build.ts';
 import { connect, type SnapshotsClient } from '../../src/grpc/client.ts';
 import { run } from '../e2e/harness/run.ts';
 import { waitFor } from '../e2e/harness/wait.ts';
 import { type BootableMachine, createMachine } from './machine.ts';
 
-const PACKAGES = join(import.meta.dirname, '../../.cache/package');
+const CHECKOUT = join(import.meta.dirname, '../..');
+const PACKAGES = join(CHECKOUT, '.cache/package');
 const POOL = 'dmthin-pool';
 const CONFIG = '/etc/dmthin/config.toml';
 const SOCKET = '/run/dmthin/dmthin.sock';
@@ -21,9 +23,8 @@ let machine: BootableMachine;
 let deb: string;
 
 before(async () => {
-  const name = (await readdir(PACKAGES)).find((file) => file.endsWith('.deb'));
-  assert.ok(name !== undefined, `no package in ${PACKAGES}`);
-  deb = join(PACKAGES, name);
+  deb = join(PACKAGES, `dmthin_${await readVersion(CHECKOUT)}_amd64.deb`);
+  assert.ok(existsSync(deb), `there is no ${deb}`);
   machine = await createMachine();
 });
 after(async () => {
