@@ -1,10 +1,9 @@
 /** Inside the guest: the suite as a program. Exit code 0: every crash was survived, or every mutation noticed. */
 import { parseArgs } from 'node:util';
-import { runCrashes, runMutations } from './suite.ts';
+import { QUICK_EVERY, runCrashes, runMutations } from './suite.ts';
 
 const USAGE =
   'usage: npm run crash [-- [--quick] [--offset N] [--trace] [SCENARIO...] | --mutations [MUTATION...]]';
-const QUICK_EVERY = 5;
 
 function options() {
   try {

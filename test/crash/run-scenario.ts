@@ -1,6 +1,7 @@
 /** Kills a scenario's victim at its points, one after the other, and looks at what is left each time. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DmthinError, toDmthinError } from '../../src/base/errors.ts';
+import { connectAdmin } from '../../src/grpc/admin-client.ts';
 import { findProblems } from './invariants.ts';
 import { groupPoints } from './points.ts';
 import type { Scenario } from './scenario.ts';
@@ -110,7 +111,7 @@ async function runRound(
   const start = { config: world.config(scenario.config?.(number, world)), transport: scenario.transport };
   let death: Death = { trace: [], died: false };
   try {
-    if (scenario.ownWorld !== true) await session.ensureLayer(start);
+    if (scenario.ownWorld !== true) await session.ensureLayer(scenario.transport);
     const die = scenario.dies === 'start' ? dieInStart : dieInOperation;
     death = await die({ scenario, session, start, number, killAt });
     return { ...death, problems: await survive({ scenario, session, start, number }) };
@@ -163,14 +164,28 @@ async function dieInOperation({ scenario, session, start, number, killAt }: Dyin
   return { trace, died: false };
 }
 
+/** What `dmthin check` finds, asked of the daemon that serves. */
+async function askCheck(address: string): Promise<string[]> {
+  const admin = await connectAdmin(address);
+  try {
+    return (await admin.check()).findings.map(({ kind, what }) => `dmthin check: ${kind}: ${what}`);
+  } finally {
+    admin.close();
+  }
+}
+
 /** After the death: the next daemon, what it found and did, and the request once more. */
 async function survive({ scenario, session, start, number }: Part): Promise<string[]> {
   const victim = await session.serving(start);
   const round = session.roundOf(victim, number);
   await scenario.afterStart?.(round);
   await victim.settled();
-  const { rootPath } = start.config;
-  const problems = [...victim.errors, ...(await findProblems(session.world, rootPath))];
+  const { rootPath, address } = start.config;
+  const problems = [
+    ...victim.errors,
+    ...(await findProblems(session.world, rootPath)),
+    ...(await askCheck(address)),
+  ];
   await scenario.repeat?.(round);
   await scenario.after?.(round);
   await victim.settled();

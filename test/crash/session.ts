@@ -30,7 +30,7 @@ export interface Session extends AsyncDisposable {
   /** Ends the victim in the way that a service manager does. */
   stop(): Promise<void>;
   /** Makes the layer that most scenarios build on, once. */
-  ensureLayer(start: Start): Promise<void>;
+  ensureLayer(transport: VictimTransport): Promise<void>;
   roundOf(victim: Victim, number: number): Round;
 }
 
@@ -76,8 +76,9 @@ export async function createSession(options: SessionOptions): Promise<Session> {
       victim?.client.close();
       victim = undefined;
     },
-    async ensureLayer(start) {
-      if (world.contents.size === 0) await makeLayer(roundOf(await serving(start), 0));
+    async ensureLayer(transport) {
+      if (world.contents.size > 0) return;
+      await makeLayer(roundOf(await serving({ config: world.config(), transport }), 0));
     },
     async [Symbol.asyncDispose]() {
       await victim?.[Symbol.asyncDispose]();

@@ -8,6 +8,9 @@ import type { Scenario } from './scenario.ts';
 import type { Session } from './session.ts';
 import { SCENARIOS } from './scenarios.ts';
 
+/** The quick form kills at every so many crashes. */
+export const QUICK_EVERY = 7;
+
 export type Say = (line: string) => void;
 
 export interface Crashes {
@@ -80,6 +83,7 @@ export interface MutationOutcome {
 }
 
 export async function runMutations(names: readonly string[], say: Say): Promise<readonly MutationOutcome[]> {
+  const startedAt = performance.now();
   const outcomes: MutationOutcome[] = [];
   await withCompileCache(async (compileCache) => {
     for (const mutation of named(MUTATIONS, names)) {
@@ -94,7 +98,9 @@ export async function runMutations(names: readonly string[], say: Say): Promise<
     }
   });
   const missed = outcomes.filter(({ noticed }) => noticed === undefined).length;
-  say(`${outcomes.length - missed} of ${outcomes.length} mutations noticed`);
+  say(
+    `${outcomes.length - missed} of ${outcomes.length} mutations noticed, in ${secondsSince(startedAt, 0)} s`,
+  );
   return outcomes;
 }
 
