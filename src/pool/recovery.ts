@@ -3,7 +3,7 @@
  * nothing is "faulty for good": what cannot be done now is told and tried again at the next recovery or use.
  *
  * - a pool that the store meets for the first time: the ids that it has already are marked foreign, before anything else.
- * - creating: nobody has been told of it: undone.
+ * - creating: nobody has been told of it: undone; what cannot be undone yet becomes a removal.
  * - active: its device is activated; one found suspended is resumed.
  * - committed: its device is deactivated (when the last user closes it, if it is open).
  * - removing: left to the background worker, which deletes what is left.
@@ -17,7 +17,7 @@ import type { Log } from '../base/log.ts';
 import type { DmName } from '../base/units.ts';
 import type { DmClient } from '../dm/client.ts';
 import type { DeviceNodes } from '../dm/device-nodes.ts';
-import type { SnapshotRecord } from '../store/records.ts';
+import { type CreatingRecord, type SnapshotRecord, toRemoving } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
 import { applyAll, type ApplyStep } from './apply.ts';
 import { deleteBase } from './base-device.ts';
@@ -89,8 +89,7 @@ export async function recover(options: RecoveryOptions, view: PoolView): Promise
     const name = snapshotDeviceName(pool.name, record.deviceId);
     switch (record.state) {
       case 'creating':
-        await applyAll(apply, planUndoCreate(name, record.deviceId));
-        await store.transaction('recovery: undo', (tx) => tx.forgetSnapshot(record.id));
+        await undoCreate(record, name);
         counts.undone += 1;
         return;
       case 'active': {
@@ -114,6 +113,23 @@ export async function recover(options: RecoveryOptions, view: PoolView): Promise
         return;
       default:
         record satisfies never;
+    }
+  }
+
+  /**
+   * What cannot be undone now, as when a resize2fs that outlived the daemon has the device open, is left to the background
+   * worker as a removal: the key is free.
+   */
+  async function undoCreate(record: CreatingRecord, name: DmName): Promise<void> {
+    try {
+      await applyAll(apply, planUndoCreate(name, record.deviceId));
+      await store.transaction('recovery: undo', (tx) => tx.forgetSnapshot(record.id));
+    } catch (error) {
+      log.warn(
+        { error, key: record.key, device: name },
+        'an interrupted creation is undone in the background',
+      );
+      await store.transaction('recovery: abandon', (tx) => tx.updateSnapshot(toRemoving(record)));
     }
   }
 

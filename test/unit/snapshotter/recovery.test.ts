@@ -1,6 +1,7 @@
 /** A crash at every point of every operation, in memory: found by recording one undisturbed run, so none can be forgotten. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { dmName } from '../../../src/base/units.ts';
 import { DaemonCrash } from '../../fakes/dm-client.ts';
 import { activeDevices, createWorld, POOL, type Running, type StartOptions, type World } from './harness.ts';
 
@@ -175,3 +176,43 @@ for (const scenario of scenarios) {
     });
   }
 }
+
+test('a device that a crash left without its table is made anew: the record was active before the device was', async () => {
+  await using world = await createWorld();
+  const first = await world.start();
+  await withActive(first);
+  await first.stop();
+  const name = dmName(activeDevices(world.kernel)[0] ?? '');
+  const uuid = world.kernel.devices.get(name)?.uuid ?? '';
+  world.kernel.remove(name, false);
+  world.kernel.createDevice(name, uuid);
+  const second = await world.start();
+  assert.notEqual(world.kernel.devices.get(name)?.live, undefined, 'it has a table');
+  await second.snapshotter.mounts('a');
+  await assertTogether(world, second);
+});
+
+test('an interrupted creation whose device an orphan holds open keeps nobody from its key, and goes later', async () => {
+  await using world = await createWorld();
+  let dead = false;
+  const pass = (point: string): void => {
+    dead ||= point === 'before Prepare: active';
+    if (dead) throw new DaemonCrash(point);
+  };
+  const first = await world.start({
+    onStep: pass,
+    onTransaction: pass,
+    hooks: { before: ({ step }) => pass(step) },
+  });
+  await assert.rejects(first.snapshotter.prepare('a', '', {}));
+  await first.stop();
+  const [name = ''] = activeDevices(world.kernel);
+  const device = world.kernel.devices.get(dmName(name));
+  assert.ok(device, 'the device was made');
+  // As resize2fs does that outlives a daemon which was killed.
+  device.openers = 1;
+  const second = await world.start();
+  await second.snapshotter.prepare('a', '', {});
+  device.openers = 0;
+  await assertTogether(world, second);
+});
