@@ -67,11 +67,15 @@ function createExecutors({ dm, blocks, poolName, storeId, busyTimeoutMs }: Apply
 
   /**
    * Snapshots an origin that is still active. Holds the origin's lock, so that no second caller resumes it in between.
-   * The origin may be removed at any moment by whoever closes it last: absent means inactive, nothing to freeze.
+   * The origin may be removed at any moment by whoever closes it last: absent means inactive, nothing to freeze. While the
+   * kernel takes it apart, its name gone already, it answers EINVAL to a suspend that had found it.
    */
   async function snapActive(name: DmName, message: string): Promise<void> {
     await origins.run(name, async () => {
-      const frozen = await ifPresent(dm.suspend(name));
+      const frozen = await ifPresent(dm.suspend(name)).catch(async (error: unknown) => {
+        if (!hasCode(error, 'invalid_argument') || (await dm.info(name)) !== undefined) throw error;
+        return false;
+      });
       try {
         await tell(message);
       } finally {
