@@ -29,7 +29,10 @@ export async function follow(heading: string, options: { readonly first?: boolea
   const script = [...(options.first === false ? [] : (runbook.get(FIRST) ?? [])), ...blocks].join('\n');
   const { exitCode, stdout, stderr } = await runProcess('sh', ['-euxc', `exec 2>&1\n${script}`], {
     timeoutMs: 60_000,
-    env: { PATH: `${join(ROOT, 'bin')}:${process.env['PATH'] ?? ''}` },
+    env: {
+      PATH: `${join(ROOT, 'bin')}:${process.env['PATH'] ?? ''}`,
+      TMPDIR: process.env['DMTHIN_DISK'] ?? '/var/tmp',
+    },
   });
   assert.equal(exitCode, 0, `the runbook fails:\n${stdout}${stderr}`);
   return stdout;
