@@ -102,32 +102,29 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'unfinished-base-stays',
-    breaks: 'recovery keeps a base device that is not finished, and Prepare takes it',
-    file: 'src/pool/base-device.ts',
+    breaks: 'recovery leaves a base device that is not finished',
+    file: 'src/pool/recovery.ts',
     edits: [
       {
-        find: "if (ready?.state === 'ready') return ready;",
-        replace: 'if (ready !== undefined) return ready;',
-      },
-      {
-        find: "  await applyAll(apply, planUndoCreate(baseDeviceName(pool.name, base.deviceId), base.deviceId));\n  await store.transaction('base: forget', (tx) => tx.forgetBase(base.key));",
-        replace: '',
+        find: "if (base.state === 'ready' && base.key === wantedBaseKey) continue;",
+        replace: "if (base.state !== 'ready' || base.key === wantedBaseKey) continue;",
       },
     ],
     scenarios: ['base'],
   },
   {
-    name: 'id-used-twice',
-    breaks: 'device ids come from a counter that is not kept',
-    file: 'src/store/writer.ts',
-    edits: [
-      {
-        find: 'if (candidate === 0 || reader.deviceOwner(candidate) !== undefined) continue;',
-        replace: 'if (candidate === 0) continue;',
-      },
-      { find: "void tables.meta.put('meta', { ...meta, nextDeviceId: next + 1 });", replace: '' },
-    ],
-    scenarios: ['prepare-child'],
+    name: 'half-made-stays',
+    breaks: 'recovery takes a device without a table for the device of an active snapshot',
+    file: 'src/pool/recovery.ts',
+    edits: [{ find: 'if (info?.live !== true) {', replace: 'if (!present.has(name)) {' }],
+    scenarios: ['prepare-child', 'prepare', 'view'],
+  },
+  {
+    name: 'mount-stays',
+    breaks: 'a start does not unmount what a dead daemon had mounted for a moment',
+    file: 'src/daemon/daemon.ts',
+    edits: [{ find: 'await releaseAllMounts(run, mounts)', replace: '[]' }],
+    scenarios: ['base'],
   },
 ];
 
