@@ -73,6 +73,7 @@ function activeFindings(
   if (info.uuid !== deviceUuid(facts.storeId, deviceId)) return [nameTaken(name, info.uuid, deviceId, key)];
   if (table === 'none') return [{ kind: 'device-half-made', what: `${name} has no table`, ...about }];
   const found: Finding[] = [];
+  if (table === 'untold') return [];
   if (table === 'other' || table.deviceId !== deviceId || table.poolDevice !== facts.pool.device) {
     const leadsTo =
       table === 'other'

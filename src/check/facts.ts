@@ -9,8 +9,8 @@ import type { BaseRecord, DeviceOwner, SnapshotRecord } from '../store/records.t
 
 export interface DeviceFact {
   readonly info: DmInfo;
-  /** `none`: no live table. `other`: not one thin target. */
-  readonly table: ThinTable | 'none' | 'other';
+  /** `none`: no live table. `other`: not one thin target. `untold`: its pool has failed, and the kernel does not tell it. */
+  readonly table: ThinTable | 'none' | 'other' | 'untold';
 }
 
 export interface PoolFact {

@@ -4,7 +4,7 @@ import { hasCode } from '../base/errors.ts';
 import { forEachLimit } from '../base/for-each-limit.ts';
 import type { KeyedMutex } from '../base/keyed-mutex.ts';
 import type { DeviceId, DmName } from '../base/units.ts';
-import type { DmClient, DmInfo } from '../dm/client.ts';
+import type { DmClient, DmInfo, DmLine } from '../dm/client.ts';
 import type { DeviceNodes } from '../dm/device-nodes.ts';
 import { parsePoolStatus } from '../dm/status.ts';
 import { parseThinTable } from '../dm/tables.ts';
@@ -100,12 +100,19 @@ async function readDevice(dm: DmClient, name: DmName): Promise<DeviceFact | unde
   if (info === undefined) return undefined;
   if (!info.live) return { info, table: 'none' };
   try {
-    return { info, table: parseThinTable(name, await dm.table(name)) };
+    const lines = await dm.table(name);
+    if (isUntold(lines)) return { info, table: 'untold' };
+    return { info, table: parseThinTable(name, lines) };
   } catch (error) {
     if (hasCode(error, 'not_found')) return undefined;
     if (hasCode(error, 'failed_precondition')) return { info, table: 'other' };
     throw error;
   }
+}
+
+/** A thin device of a failed pool answers so for its table too (kernel, drivers/md/dm-thin.c, thin_status). */
+function isUntold(lines: readonly DmLine[]): boolean {
+  return lines.length === 1 && lines[0]?.target === 'thin' && lines[0].params.trim() === 'Fail';
 }
 
 /** What the device is once nobody suspends it for a moment any more. */

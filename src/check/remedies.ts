@@ -1,9 +1,9 @@
 /** The remedies that are not recovery's. Each runs under the locks of what its finding is about, and looks again there. */
 import { DmthinError } from '../base/errors.ts';
 import { type DeviceId, dmName } from '../base/units.ts';
-import type { ApplyStep } from '../pool/apply.ts';
+import { applyAll, type ApplyStep } from '../pool/apply.ts';
 import { poolMissing } from '../pool/health.ts';
-import { planActivate } from '../pool/plan.ts';
+import { planActivate, planDelete } from '../pool/plan.ts';
 import type { RecoveryReport } from '../pool/recovery.ts';
 import { type SnapshotRecord, toRemoving } from '../store/records.ts';
 import type { Store, StoreReader } from '../store/store.ts';
@@ -42,9 +42,9 @@ export function hasOwnRemedy(kind: FindingKind): kind is OwnRemedyKind {
 }
 
 export const REMEDIES = {
-  'leaked-device': async ({ store, dm, poolName }, { deviceId }, { deleteDevices }) => {
+  'leaked-device': async ({ store, apply }, { deviceId }, { deleteDevices }) => {
     if (deviceId === undefined || isOwned(store, deviceId)) return;
-    if (deleteDevices.includes(deviceId)) await dm.message(poolName, `delete ${deviceId}`);
+    if (deleteDevices.includes(deviceId)) await applyAll(apply, planDelete(deviceId));
     else await store.transaction('repair: keep', (tx) => tx.markForeign(deviceId));
   },
   'missing-device': async (options, { deviceId, device }) => {

@@ -52,7 +52,8 @@ export async function repair(options: RepairOptions, request: RepairRequest): Pr
   const stays = new Set([...after.findings, ...namedForeign(options, after, request)].map(identity));
   const outcomes = plan.map(({ finding, why }): Outcome => {
     const id = identity(finding);
-    if (!stays.has(id)) return { finding, result: 'repaired' };
+    // A pool that cannot be listed any more does not show what its refusal says.
+    if (!stays.has(id) && !problems.has(id)) return { finding, result: 'repaired' };
     return { finding, result: 'left', why: problems.get(id) ?? why ?? problems.get('recovery') };
   });
   const known = new Set(plan.map(({ finding }) => identity(finding)));

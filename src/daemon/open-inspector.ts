@@ -16,13 +16,13 @@ export interface OpenInspector extends Inspector {
 }
 
 /**
- * @throws locked while a daemon has the store; not_found when there is none; config when it belongs to another pool;
- * unsupported: no device-mapper, no permission.
+ * @throws locked while a daemon has the store; unavailable when there is none: whoever watches must not take it for findings;
+ * config when it belongs to another pool; unsupported: no device-mapper, no permission.
  */
 export async function openInspector(config: Config, { log }: { readonly log: Log }): Promise<OpenInspector> {
   const { rootPath, poolName, transport } = config;
   if (!existsSync(join(rootPath, STORE_FILE))) {
-    throw new DmthinError('not_found', {
+    throw new DmthinError('unavailable', {
       op: 'check',
       what: `there is no snapshot store in ${rootPath}`,
       nextStep: 'name the state directory: --root DIR, or root_path in the configuration',

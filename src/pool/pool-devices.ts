@@ -1,6 +1,6 @@
 /** The thin devices that a pool has, asked of the pool itself. */
 import { readFile } from 'node:fs/promises';
-import { DmthinError, hasCode } from '../base/errors.ts';
+import { DmthinError, hasCode, toDmthinError } from '../base/errors.ts';
 import { runChecked, type RunProcess } from '../base/process.ts';
 import { deviceId, type DeviceId, type DmName } from '../base/units.ts';
 import type { DmClient } from '../dm/client.ts';
@@ -19,7 +19,7 @@ const OP = 'list devices of the pool';
 /**
  * Lists the ids of all thin devices: there is no message for it, so thin_ls reads a snapshot of the metadata, which is
  * given back on every path. Callers hold METADATA_SNAPSHOT_LOCK.
- * @throws unsupported when thin_ls is not installed; busy when somebody holds the pool's one metadata snapshot; whatever
+ * @throws unsupported when thin_ls is not installed; unavailable when it fails; busy when somebody holds the pool's one metadata snapshot; whatever
  * the pool answers.
  */
 export function createListPoolDevices({ dm, run, poolName }: ListPoolDevicesOptions): ListPoolDevices {
@@ -43,7 +43,8 @@ async function runThinLs(run: RunProcess, args: readonly string[]): Promise<stri
   try {
     return await runChecked(run, 'thin_ls', args);
   } catch (error) {
-    if (!hasCode(error, 'unsupported')) throw error;
+    // Whatever thin_ls met, what the pool has is unknown then.
+    if (!hasCode(error, 'unsupported')) throw toDmthinError(error, OP).with({ op: OP }, 'unavailable');
     const nextStep =
       'install thin-provisioning-tools (Debian, Ubuntu, SUSE) or device-mapper-persistent-data (Fedora, RHEL)';
     throw error.with({ op: OP, nextStep });

@@ -17,11 +17,12 @@ import type { Log } from '../base/log.ts';
 import type { DmName } from '../base/units.ts';
 import type { DmClient } from '../dm/client.ts';
 import type { DeviceNodes } from '../dm/device-nodes.ts';
+import { parsePoolStatus } from '../dm/status.ts';
 import { type CreatingRecord, type SnapshotRecord, toRemoving } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
 import { applyAll, type ApplyStep } from './apply.ts';
 import { deleteBase } from './base-device.ts';
-import { baseLock, keyLock, METADATA_SNAPSHOT_LOCK } from './locks.ts';
+import { baseLock, keyLock, METADATA_SNAPSHOT_LOCK, removalLock } from './locks.ts';
 import { discardDeviceName, snapshotDeviceName } from './names.ts';
 import { planActivate, planUndoCreate } from './plan.ts';
 import type { ListPoolDevices } from './pool-devices.ts';
@@ -63,7 +64,9 @@ const AT_ONCE = 8;
 export async function recover(options: RecoveryOptions, view: PoolView): Promise<RecoveryReport> {
   const { store, dm, nodes, pool, apply, locks, log, wantedBaseKey } = options;
   await locks.run(METADATA_SNAPSHOT_LOCK, async () => {
-    if (view.status.heldRoot !== undefined) await releaseMetadataSnapshot(options);
+    // Asked again under the lock: the one that was seen may have been that of a check.
+    if (view.status.heldRoot !== undefined && (await holdsMetadataSnapshot(options)))
+      await releaseMetadataSnapshot(options);
     await scanOnce(options);
   });
   const names = (await dm.list()).map((device) => device.name);
@@ -134,9 +137,11 @@ export async function recover(options: RecoveryOptions, view: PoolView): Promise
   }
 
   /** A discard that a crash interrupted holds the device, also where the settings want no more discards. */
-  async function deactivateDiscard({ deviceId }: SnapshotRecord): Promise<void> {
+  async function deactivateDiscard({ id, deviceId }: SnapshotRecord): Promise<void> {
     const name = discardDeviceName(pool.name, deviceId);
-    if (present.has(name)) await apply({ do: 'deactivate', name, deferred: false });
+    if (!present.has(name)) return;
+    // A removal that is at work discards under its lock, and takes the device away itself.
+    await locks.run(removalLock(id), () => apply({ do: 'deactivate', name, deferred: false }));
   }
 
   async function resumeIfSuspended(name: DmName): Promise<boolean> {
@@ -164,6 +169,11 @@ export async function recover(options: RecoveryOptions, view: PoolView): Promise
   }
   const leftoversRemoved = await removeLeftovers(options, { names, entries }, attempt);
   return { ...counts, leftoversRemoved, removalsPending: store.removals().length, problems };
+}
+
+async function holdsMetadataSnapshot({ dm, pool }: RecoveryOptions): Promise<boolean> {
+  const status = parsePoolStatus(pool.name, await dm.status(pool.name));
+  return status.kind === 'ok' && status.heldRoot !== undefined;
 }
 
 /** There is one, so whoever lists devices later needs it free; in our pool nobody else takes it. */

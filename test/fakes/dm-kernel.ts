@@ -256,7 +256,12 @@ export function createFakeKernel(): FakeKernel {
       );
       return '';
     },
-    table: (name) => [...(find(name).live?.lines ?? [])],
+    table: (name) =>
+      (find(name).live?.lines ?? []).map((line) => {
+        if (line.target !== 'thin') return line;
+        const { poolDevice } = parseThinTable(name, [line]);
+        return poolByNumber(poolDevice)?.[1].mode === 'fail' ? { ...line, params: 'Fail' } : line;
+      }),
     status(name) {
       const device = find(name);
       return (device.live?.lines ?? []).map((line) => {

@@ -138,7 +138,7 @@ test('the daemon itself looks while it serves, under load too; the commands find
     path,
     `pool_name = "${poolName}"\nroot_path = "${rootPath}"\naddress = "${address}"\nbase_image_size = "64MB"\n`,
   );
-  await fails(1, /there is no snapshot store in/, 'check', '--config', path);
+  await fails(69, /there is no snapshot store in/, 'check', '--config', path);
   await prepareNode(node, 'ioctl');
   assert.match(
     await succeeds('check', '--config', path),
@@ -194,7 +194,7 @@ test('thin_ls that is missing or fails: which package, and the metadata snapshot
     run: (_, __, options) => runProcess('false', [], options),
     poolName: node.poolName,
   });
-  await assert.rejects(broken(), { code: 'internal' });
+  await assert.rejects(broken(), { code: 'unavailable' });
   assert.equal((await node.poolStatus()).heldRoot, undefined);
 });
 
