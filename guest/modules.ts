@@ -7,6 +7,7 @@ export const WANTED_MODULES = [
   'dm-flakey',
   'dm-log-writes',
   'dm-delay',
+  'dm-snapshot',
   'loop',
   'overlay',
   'xfs',

@@ -7,23 +7,32 @@ import { runChecked, runProcess } from '../../src/base/process.ts';
 export interface LoopDevices extends AsyncDisposable {
   /** A new device of `sizeBytes` zeros. @returns its path, /dev/loopN. */
   attach(sizeBytes: number): Promise<string>;
+  /** The file behind a device of ours. */
+  fileOf(device: string): string;
 }
 
-/** The files lie below DMTHIN_DISK where that is set. All devices are detached and all files removed at the end. */
-export async function createLoopDevices(): Promise<LoopDevices> {
-  const directory = await mkdtemp(join(process.env['DMTHIN_DISK'] ?? tmpdir(), 'loop-'));
-  const devices: string[] = [];
+/** @param below where the files lie; all devices are detached and all files removed at the end. */
+export async function createLoopDevices(
+  below = process.env['DMTHIN_DISK'] ?? tmpdir(),
+): Promise<LoopDevices> {
+  const directory = await mkdtemp(join(below, 'loop-'));
+  const files = new Map<string, string>();
   return {
     async attach(sizeBytes) {
-      const path = join(directory, `${devices.length}.img`);
+      const path = join(directory, `${files.size}.img`);
       await using file = await open(path, 'wx');
       await file.truncate(sizeBytes);
       const device = (await runChecked(runProcess, 'losetup', ['--find', '--show', path])).trim();
-      devices.push(device);
+      files.set(device, path);
       return device;
     },
+    fileOf(device) {
+      const path = files.get(device);
+      if (path === undefined) throw new Error(`${device} is not ours`);
+      return path;
+    },
     async [Symbol.asyncDispose]() {
-      for (const device of devices) await runChecked(runProcess, 'losetup', ['--detach', device]);
+      for (const device of files.keys()) await runChecked(runProcess, 'losetup', ['--detach', device]);
       await rm(directory, { recursive: true });
     },
   };

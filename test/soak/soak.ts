@@ -11,7 +11,7 @@ import { DMTHIN } from '../e2e/harness/pool.ts';
 import { run } from '../e2e/harness/run.ts';
 import { accepts } from '../e2e/harness/sockets.ts';
 import { createNode, MiB, type TestNode } from '../guest/node.ts';
-import { runCaller } from '../workload/caller.ts';
+import { allWords, runCallers } from '../workload/callers.ts';
 import { compareContents, compareDevices, listAll } from '../workload/found.ts';
 import { createModel, type Model } from '../workload/model.ts';
 import { createRandom, type Random } from '../workload/random.ts';
@@ -66,8 +66,7 @@ export async function soak({ seed, rounds, say }: SoakOptions): Promise<SoakResu
         `round ${round + 1} of ${rounds}: ${count} operations acknowledged, ${model.doubts.size} in doubt, ${model.snapshots.size} snapshots`,
       );
     } catch (error) {
-      const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      return await failed(round, [words]);
+      return await failed(round, [allWords(error)]);
     }
   }
   await daemon.start();
@@ -92,23 +91,19 @@ async function work(daemon: Daemon, model: Model, random: Random, era: number): 
       asked += 1;
       if (asked === killAt) killTime.resolve(undefined);
     },
-    onAcknowledged: () => (acknowledged += 1),
+    onAcknowledged: () => void (acknowledged += 1),
     onWritten: () => undefined,
+    slots: 2,
   };
-  const callers = Array.from({ length: CALLERS }, (_, index) =>
-    runCaller(`${index}`, random.fork(`caller ${index}`), workload),
-  );
+  const working = runCallers(CALLERS, random, workload);
   try {
-    await Promise.race([killTime.promise, Promise.all(callers)]);
+    await Promise.race([killTime.promise, working]);
     await sleep(pauseMs);
   } finally {
     ending = true;
     await daemon.kill();
   }
-  const failures = (await Promise.allSettled(callers)).flatMap((one) =>
-    one.status === 'rejected' ? [one.reason as unknown] : [],
-  );
-  if (failures.length > 0) throw new AggregateError(failures, failures.map(String).join('\n'));
+  await working;
   return acknowledged;
 }
 

@@ -4,7 +4,7 @@
  */
 import { hasCode, type ErrorCode } from '../../src/base/errors.ts';
 import type { SnapshotsClient } from '../../src/grpc/client.ts';
-import { changeFiles, differenceOf, readFiles } from './files.ts';
+import { afterChanges, applyChanges, chooseChanges, differenceOf, readFiles } from './files.ts';
 import type { Change, Expected, Model } from './model.ts';
 import { withMount } from './mount-calls.ts';
 import type { Random } from './random.ts';
@@ -18,14 +18,13 @@ export interface Workload {
   readonly ending: () => boolean;
   /** Called before each operation. */
   readonly onAsk: () => void;
-  /** Called after each answer that is no error. */
-  readonly onAcknowledged: () => void;
-  /** Called in the same way once contents are durable. */
-  readonly onWritten: () => void;
+  /** Called after each answer that is no error; the caller goes on when it has ended. */
+  readonly onAcknowledged: () => Promise<void> | void;
+  /** In the same way after files were written. */
+  readonly onWritten: () => Promise<void> | void;
+  /** How many active snapshots or views, and how many layers, a caller has at most. */
+  readonly slots: number;
 }
-
-/** How many active snapshots or views, and how many layers, a caller has at most. */
-const SLOTS = 2;
 
 /** Ends when the workload does. @throws Error when an answer does not fit what was acknowledged before. */
 export async function runCaller(name: string, random: Random, workload: Workload): Promise<void> {
@@ -44,11 +43,11 @@ export async function runCaller(name: string, random: Random, workload: Workload
 const LOST: readonly ErrorCode[] = ['unavailable', 'cancelled', 'internal'];
 
 function createCaller(name: string, random: Random, workload: Workload): { act(): Promise<void> } {
-  const { client, model, era } = workload;
+  const { client, model, era, slots } = workload;
 
   async function acknowledged<T>(action: Promise<T>): Promise<T> {
     const answer = await action;
-    workload.onAcknowledged();
+    await workload.onAcknowledged();
     return answer;
   }
 
@@ -59,7 +58,7 @@ function createCaller(name: string, random: Random, workload: Workload): { act()
     try {
       const answer = await action();
       asked.acknowledged();
-      workload.onAcknowledged();
+      await workload.onAcknowledged();
       return { answer };
     } catch (error) {
       if (!workload.ending()) asked.refused();
@@ -69,7 +68,7 @@ function createCaller(name: string, random: Random, workload: Workload): { act()
   }
 
   // Keys of active snapshots come again; names of layers do not, since others name them at any moment.
-  const actives = [...Array(SLOTS).keys()].map((slot) => `${name}/active/${slot}`);
+  const actives = [...Array(slots).keys()].map((slot) => `${name}/active/${slot}`);
   let layerCount = 0;
   const myActives = (): string[] => actives.filter((key) => model.snapshots.has(key));
   const myLayers = (): string[] =>
@@ -102,11 +101,17 @@ function createCaller(name: string, random: Random, workload: Workload): { act()
     if (expected?.kind !== 'active') return;
     const mounts = await acknowledged(client.mounts(key));
     await withMount(mounts, async (root) => {
-      const files = await changeFiles(root, expected.files, random);
-      model.wrote(key, files);
-      workload.onWritten();
-      // As a client would that commits without unmounting.
-      if (random.percent(15)) await commit(key);
+      const changes = chooseChanges(expected.files, random);
+      const sync = random.percent(50);
+      const written = model.writes(key, changes.keys());
+      await applyChanges(root, changes, sync);
+      written.done(afterChanges(expected.files, changes), sync);
+      await workload.onWritten();
+      // As a client would that commits without unmounting, and then goes on with the next one.
+      if (random.percent(30)) {
+        await commit(key);
+        await create('active');
+      }
     });
   }
 
@@ -119,7 +124,7 @@ function createCaller(name: string, random: Random, workload: Workload): { act()
 
   async function commit(key: string): Promise<void> {
     const expected = model.snapshots.get(key);
-    if (expected?.kind !== 'active' || myLayers().length >= SLOTS) return;
+    if (expected?.kind !== 'active' || myLayers().length >= slots) return;
     layerCount += 1;
     const layer = `${name}/layer/${era}-${layerCount}`;
     const committed: Expected = { ...expected, kind: 'committed', labels: labels() };
@@ -160,7 +165,7 @@ function createCaller(name: string, random: Random, workload: Workload): { act()
     const names = new Set<string>();
     const before = myLayers();
     for await (const page of client.list()) for (const info of page) names.add(info.name);
-    workload.onAcknowledged();
+    await workload.onAcknowledged();
     for (const key of before) if (!names.has(key)) throw new Error(`List does not have ${key}`);
   }
 

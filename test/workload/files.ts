@@ -7,6 +7,9 @@ import type { Random } from './random.ts';
 /** Path below the root -> digest of its contents. */
 export type Files = ReadonlyMap<string, string>;
 
+/** Path below the root -> new contents; undefined: removed. */
+export type FileChanges = ReadonlyMap<string, Buffer | undefined>;
+
 const NAMES = ['a', 'b', 'c', 'directory/d', 'directory/deep/e'] as const;
 const SIZES = [1, 4096, 60_000, 300_000] as const;
 
@@ -14,28 +17,44 @@ function digest(contents: Buffer): string {
   return createHash('sha256').update(contents).digest('hex').slice(0, 24);
 }
 
-/**
- * Writes some files, over what is there or new, and removes one now and then. Each is fsynced, and so are the directories.
- * @returns what is there afterwards.
- */
-export async function changeFiles(root: string, before: Files, random: Random): Promise<Files> {
-  const files = new Map(before);
+/** Some files, over what is there or new; now and then one goes. */
+export function chooseChanges(before: Files, random: Random): FileChanges {
+  const changes = new Map<string, Buffer | undefined>();
   for (let count = 1 + random.below(3); count > 0; count -= 1) {
     const name = random.pick(NAMES) ?? 'a';
+    changes.set(
+      name,
+      before.has(name) && random.percent(20) ? undefined : random.bytes(random.pick(SIZES) ?? 1),
+    );
+  }
+  return changes;
+}
+
+/** @param sync each file is fsynced, and so are the directories above it: durable afterwards, whoever commits. */
+export async function applyChanges(root: string, changes: FileChanges, sync: boolean): Promise<void> {
+  for (const [name, contents] of changes) {
     const path = join(root, name);
-    if (files.has(name) && random.percent(20)) {
-      await rm(path);
-      files.delete(name);
-    } else {
-      const contents = random.bytes(random.pick(SIZES) ?? 1);
+    if (contents === undefined) await rm(path, { force: true });
+    else {
       await mkdir(dirname(path), { recursive: true });
       await using file = await open(path, 'w');
       await file.writeFile(contents);
-      await file.sync();
-      files.set(name, digest(contents));
+      if (sync) await file.sync();
     }
-    await using directory = await open(root, 'r');
-    await directory.sync();
+    for (let directory = dirname(name); sync; directory = dirname(directory)) {
+      await using opened = await open(join(root, directory), 'r');
+      await opened.sync();
+      if (directory === '.') break;
+    }
+  }
+}
+
+/** @returns what is there after `changes`. */
+export function afterChanges(before: Files, changes: FileChanges): Files {
+  const files = new Map(before);
+  for (const [name, contents] of changes) {
+    if (contents === undefined) files.delete(name);
+    else files.set(name, digest(contents));
   }
   return files;
 }
@@ -50,10 +69,17 @@ export async function readFiles(root: string): Promise<Files> {
   return files;
 }
 
-/** @returns what differs, in words; undefined when nothing does. */
-export function differenceOf(expected: Files, found: Files): string | undefined {
+/**
+ * @param unsure names that may hold anything.
+ * @returns what differs, in words; undefined when nothing does.
+ */
+export function differenceOf(
+  expected: Files,
+  found: Files,
+  unsure: ReadonlySet<string> = new Set(),
+): string | undefined {
   const words = [...new Set([...expected.keys(), ...found.keys()])]
-    .filter((name) => expected.get(name) !== found.get(name))
+    .filter((name) => !unsure.has(name) && expected.get(name) !== found.get(name))
     .map((name) => `${name}: ${found.get(name) ?? 'missing'} instead of ${expected.get(name) ?? 'nothing'}`);
   return words.length === 0 ? undefined : words.join('; ');
 }

@@ -24,10 +24,10 @@ export async function listAll(client: SnapshotsClient): Promise<Map<string, Snap
 /** Reads the contents of everything in the model through the daemon, as its clients do. @returns what differs. */
 export async function compareContents(client: SnapshotsClient, model: Model): Promise<string[]> {
   const problems: string[] = [];
-  for (const [key, { kind, files }] of model.snapshots) {
+  for (const [key, { kind, files, unsure }] of model.snapshots) {
     const look = 'look';
     const mounts = kind === 'committed' ? await client.view(look, key) : await client.mounts(key);
-    const difference = differenceOf(files, await withMount(mounts, readFiles));
+    const difference = differenceOf(files, await withMount(mounts, readFiles), unsure);
     if (difference !== undefined) problems.push(`${key} (${kind}): ${difference}`);
     if (kind === 'committed') await client.remove(look);
   }

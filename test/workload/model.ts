@@ -15,6 +15,8 @@ export interface Expected {
   readonly parent: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly files: Files;
+  /** Files of which only a power cut may tell what is in them: written, and not durable yet. */
+  readonly unsure?: ReadonlySet<string>;
 }
 
 /** What each key is afterwards; undefined: gone. */
@@ -26,12 +28,17 @@ export interface Asked {
   refused(): void;
 }
 
+export interface Written {
+  /** All is written. @param synced and durable. */
+  done(files: Files, synced: boolean): void;
+}
+
 export interface Model {
   readonly snapshots: ReadonlyMap<string, Expected>;
   readonly doubts: ReadonlySet<Change>;
   ask(change: Change): Asked;
-  /** Somebody who has it mounted has changed the contents, durably. */
-  wrote(key: string, files: Files): void;
+  /** Somebody who has it mounted begins to write these files. */
+  writes(key: string, names: Iterable<string>): Written;
   /** Decides all doubts by what was found. @returns what fits neither before nor after, in words. */
   settle(found: ReadonlyMap<string, SnapshotInfo>): string[];
 }
@@ -60,10 +67,12 @@ export function createModel(start: Iterable<readonly [string, Expected]> = []): 
         refused: () => void doubts.delete(change),
       };
     },
-    wrote(key, files) {
-      const before = snapshots.get(key);
-      if (before !== undefined) snapshots.set(key, { ...before, files });
-    },
+    writes: (key) => ({
+      done(files) {
+        const before = snapshots.get(key);
+        if (before !== undefined) snapshots.set(key, { ...before, files });
+      },
+    }),
     settle(found) {
       const problems: string[] = [];
       for (const change of doubts) {
@@ -88,7 +97,7 @@ export function createModel(start: Iterable<readonly [string, Expected]> = []): 
 }
 
 /** All that the snapshotter tells of a snapshot, but for its times. */
-function looks(info: Omit<Expected, 'files'> | undefined): string {
+function looks(info: Omit<Expected, 'files' | 'unsure'> | undefined): string {
   if (info === undefined) return 'nothing';
   const labels = Object.entries(info.labels).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify([info.kind, info.parent, labels]);
