@@ -18,10 +18,11 @@ export async function runInGuest({ argv, host, timeoutS }: InGuest): Promise<num
     await thisMachine(runProcess, (line) => console.log(line)),
   );
   const where = ['guest/run.ts', ...(host ? ['--host'] : [])];
-  const child = spawn(process.execPath, [...where, 'env', 'UV_THREADPOOL_SIZE=16', 'node', ...argv], {
+  const child = spawn(process.execPath, [...where, 'node', ...argv], {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: {
       ...process.env,
+      UV_THREADPOOL_SIZE: '16',
       DMTHIN_GUEST_TIMEOUT: process.env['DMTHIN_GUEST_TIMEOUT'] ?? String(Math.ceil(timeoutS)),
     },
   });

@@ -46,6 +46,24 @@ export interface Serving extends AsyncDisposable {
   readonly client: SnapshotsClient;
 }
 
+/** Store and socket in `directory`. */
+export function testConfig(directory: string, poolName: DmName): Config {
+  return {
+    rootPath: join(directory, 'root'),
+    poolName,
+    baseImageSizeBytes: bytes(64 * MiB),
+    asyncRemove: false,
+    discardBlocks: false,
+    fsType: 'ext4',
+    fsOptions: '',
+    address: join(directory, 'dmthin.sock'),
+    transport: 'ioctl',
+    busyTimeoutMs: 2000,
+    logLevel: 'info',
+    pool: NO_POOL,
+  };
+}
+
 let count = 0;
 
 export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
@@ -84,18 +102,7 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
   stack.defer(removePool);
 
   const config = (overrides: Partial<Config> = {}): Config => ({
-    rootPath: join(directory, 'root'),
-    poolName,
-    baseImageSizeBytes: bytes(64 * MiB),
-    asyncRemove: false,
-    discardBlocks: false,
-    fsType: 'ext4',
-    fsOptions: '',
-    address: join(directory, 'dmthin.sock'),
-    transport: 'ioctl',
-    busyTimeoutMs: 2000,
-    logLevel: 'info',
-    pool: NO_POOL,
+    ...testConfig(directory, poolName),
     ...overrides,
   });
 

@@ -7,10 +7,9 @@ import { runChecked, runProcess } from '../../src/base/process.ts';
 import { bytes, dmName, type DmName, sectors } from '../../src/base/units.ts';
 import type { Config } from '../../src/daemon/config.ts';
 import { type DmClient, devicePath } from '../../src/dm/client.ts';
-import { poolTable } from '../../src/dm/tables.ts';
+import { linearTable, poolTable } from '../../src/dm/tables.ts';
 import { poolUuid } from '../../src/pool/names.ts';
-import { NO_POOL } from '../fakes/pool-settings.ts';
-import { MiB, serve, type Serving } from '../guest/node.ts';
+import { MiB, serve, type Serving, testConfig } from '../guest/node.ts';
 import { mountAt, unmount } from '../workload/mount-calls.ts';
 
 const SLICES = { metadata: 4 * MiB, store: 32 * MiB, data: 160 * MiB } as const;
@@ -44,11 +43,8 @@ export async function withSlices<T>(
   let start = 0;
   for (const slice of ['metadata', 'store', 'data'] as const) {
     const name = dmName(`slice-${slice}`);
-    const [length, params] = [sectors(SLICES[slice] / 512), `${disk} ${start}`];
-    await dm.create(name, {
-      uuid: '',
-      table: [{ start: sectors(0), length, target: 'linear', params }],
-    });
+    const length = sectors(SLICES[slice] / 512);
+    await dm.create(name, { uuid: '', table: [linearTable(length, disk, sectors(start))] });
     stack.defer(async () => {
       await dm.remove(name);
     });
@@ -88,18 +84,9 @@ export async function startMachine(dm: DmClient, slices: Readonly<Record<Slice, 
   });
   const rootPath = join(store, 'root');
   const config: Config = {
+    ...testConfig(directory, POOL_NAME),
     rootPath,
-    poolName: POOL_NAME,
     baseImageSizeBytes: bytes(16 * MiB),
-    asyncRemove: false,
-    discardBlocks: false,
-    fsType: 'ext4',
-    fsOptions: '',
-    address: join(directory, 'dmthin.sock'),
-    transport: 'ioctl',
-    busyTimeoutMs: 2000,
-    logLevel: 'info',
-    pool: NO_POOL,
   };
   const owned = stack.move();
   return {
