@@ -8,7 +8,7 @@ import { createDeviceNodes } from '../dm/device-nodes.ts';
 import { identifyDisk } from '../dm/identify-disk.ts';
 import { formatBase } from '../filesystem/format-base.ts';
 import { growFilesystem } from '../filesystem/grow.ts';
-import { readRecordedErrors, readUsedInodes } from '../filesystem/superblock.ts';
+import { readSuperblock } from '../filesystem/superblock.ts';
 import { listMounts, releaseMount } from '../filesystem/temporary-mount.ts';
 import { createListPoolDevices } from '../pool/pool-devices.ts';
 import type { Store } from '../store/store.ts';
@@ -39,8 +39,7 @@ export function coreOptions(config: Config, opened: Opened): Omit<CoreOptions, '
     filesystems: {
       format: (path, spec) => formatBase(run, path, { ...spec, under }),
       grow: (devicePath, fsType) => growFilesystem(run, { devicePath, fsType, under }),
-      readUsedInodes,
-      readRecordedErrors,
+      readSuperblock,
     },
     nodes: createDeviceNodes(),
     temporaryMounts: {

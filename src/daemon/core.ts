@@ -7,10 +7,11 @@ import { createInspector, type Inspector } from '../check/inspector.ts';
 import type { DmClient } from '../dm/client.ts';
 import type { DeviceNodes } from '../dm/device-nodes.ts';
 import type { StrayMount } from '../filesystem/temporary-mount.ts';
+import type { SuperblockFacts } from '../filesystem/superblock.ts';
 import type { FsType } from '../filesystem/types.ts';
 import { createApply, type ApplyOptions } from '../pool/apply.ts';
 import { baseKey, createEnsureBase, type BaseSpec } from '../pool/base-device.ts';
-import { createReadDeviceTotals } from '../pool/device-totals.ts';
+import { createReadFigures } from '../pool/device-figures.ts';
 import { createGate, type Gate } from '../pool/gate.ts';
 import { createGeneration } from '../pool/generation.ts';
 import type { Floors } from '../pool/health.ts';
@@ -29,10 +30,8 @@ export interface Filesystems {
   format(path: string, spec: BaseSpec): Promise<void>;
   /** Grows the filesystem on the device at `path` to the device's size. */
   grow(path: string, fsType: FsType): Promise<void>;
-  /** Inodes in use, from the superblock of the device at `path`. */
-  readUsedInodes(path: string): Promise<number>;
-  /** Errors that the filesystem on the device at `path` has written down. */
-  readRecordedErrors(path: string): Promise<number>;
+  /** What the filesystem on the device at `path` says of itself. */
+  readSuperblock(path: string): Promise<SuperblockFacts>;
 }
 
 /** The mounts that `Filesystems` makes for a moment. */
@@ -82,7 +81,7 @@ export function createCore(options: CoreOptions): Core {
   const pool = createThinPool(dm, options.poolName, options.floors);
   const apply = createApply({ ...options, storeId: store.meta().storeId });
   const locks = createKeyedMutex();
-  const readTotals = createReadDeviceTotals(dm, (path) => filesystems.readUsedInodes(path));
+  const readFigures = createReadFigures(dm, (path) => filesystems.readSuperblock(path));
   const removals = createRemovalWorker({
     context: () => context,
     log,
@@ -116,11 +115,10 @@ export function createCore(options: CoreOptions): Core {
     apply,
     locks,
     ensureBase: createEnsureBase({
-      ...{ store, pool, apply, locks, log, readTotals },
+      ...{ store, pool, apply, locks, log, readFigures },
       format: (path, spec) => filesystems.format(path, spec),
     }),
-    readTotals,
-    readRecordedErrors: (path) => filesystems.readRecordedErrors(path),
+    readFigures,
     growFilesystem: (path, fsType) => filesystems.grow(path, fsType),
     base,
     asyncRemove: options.asyncRemove,

@@ -14,28 +14,24 @@ const XFS_MAGIC = 'XFSB';
 const DIRECT_ALIGNMENT = 512;
 const MALLOC_ALIGNMENT = 16;
 
-/**
- * Inodes in use on the device at `path`, the filesystem's own reserved ones included. Of a mounted filesystem it is what
- * the last sync or freeze wrote down.
- * @throws not_found when there is nothing at `path`; internal when the device has no ext2, ext4 or xfs.
- */
-export async function readUsedInodes(path: string): Promise<number> {
-  const used = parseUsedInodes(await readHead(path));
-  if (used !== undefined) return used;
+export interface SuperblockFacts {
+  /** In use, the filesystem's own reserved ones included. Of a mounted filesystem: what the last sync or freeze wrote down. */
+  readonly usedInodes: number;
+  /** That the filesystem has met and written down, such as a journal that it could not write. Only ext does; fsck sets it back. */
+  readonly recordedErrors: number;
+}
+
+/** @throws not_found when there is nothing at `path`; internal when the device has no ext2, ext4 or xfs. */
+export async function readSuperblock(path: string): Promise<SuperblockFacts> {
+  const head = await readHead(path);
+  const usedInodes = parseUsedInodes(head);
+  if (usedInodes !== undefined) return { usedInodes, recordedErrors: parseRecordedErrors(head) };
   throw new DmthinError('internal', {
     op: OP,
     what: 'the device holds no ext2, ext4 or xfs',
     device: path,
     nextStep: `see what it holds: blkid -p ${path}`,
   });
-}
-
-/**
- * Errors that the filesystem on the device at `path` has met and written down, such as a journal that it could not write.
- * Only ext does; of others it is 0. fsck sets it back.
- */
-export async function readRecordedErrors(path: string): Promise<number> {
-  return parseRecordedErrors(await readHead(path));
 }
 
 function readHead(path: string): Promise<Buffer> {

@@ -15,7 +15,7 @@ import type { BaseRecord } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
 import { applyAll, type ApplyStep } from './apply.ts';
 import { claimDeviceId } from './device-ids.ts';
-import type { ReadDeviceTotals } from './device-totals.ts';
+import type { ReadFigures } from './device-figures.ts';
 import { baseLock } from './locks.ts';
 import { baseDeviceName } from './names.ts';
 import { planActivate, planUndoCreate } from './plan.ts';
@@ -33,7 +33,7 @@ export interface BaseDeviceOptions {
   readonly apply: ApplyStep;
   readonly locks: KeyedMutex;
   readonly log: Log;
-  readonly readTotals: ReadDeviceTotals;
+  readonly readFigures: ReadFigures;
   /** Makes the filesystem on the device at `path`, without lost+found. */
   readonly format: (path: string, spec: BaseSpec) => Promise<void>;
 }
@@ -64,7 +64,7 @@ export function createEnsureBase(options: BaseDeviceOptions): EnsureBase {
 }
 
 async function makeBase(options: BaseDeviceOptions, key: string, spec: BaseSpec): Promise<BaseRecord> {
-  const { store, pool, apply, log, readTotals, format } = options;
+  const { store, pool, apply, log, readFigures, format } = options;
   const startedAt = performance.now();
   const { device } = await pool.look('make base device', 'allocate');
   const totals = { mappedBytes: 0, inodes: 0 };
@@ -95,7 +95,7 @@ async function makeBase(options: BaseDeviceOptions, key: string, spec: BaseSpec)
     await apply(planActivate(name, record, device));
     await format(devicePath(name), spec);
     await apply({ do: 'flush', name });
-    const ready: BaseRecord = { ...record, state: 'ready', totals: await readTotals(name) };
+    const ready: BaseRecord = { ...record, state: 'ready', totals: (await readFigures(name)).totals };
     await apply({ do: 'deactivate', name, deferred: false });
     await apply({ do: 'confirm' });
     await store.transaction('base: ready', (tx) => tx.putBase(ready));

@@ -15,6 +15,8 @@ export interface PoolView {
 export interface ThinPool {
   readonly name: DmName;
   /** @throws unavailable, resource_exhausted: the pool cannot be used so now. */
+  requireUsable(op: string, use: PoolUse): Promise<HealthyPoolStatus>;
+  /** The same, and the pool's device with it. */
   look(op: string, use: PoolUse): Promise<PoolView>;
   /**
    * A kernel failure as callers may see it: when the pool is the cause, its code and remedy; else `fallback`, with the
@@ -30,10 +32,15 @@ const POOL_CODES: readonly ErrorCode[] = ['unavailable', 'resource_exhausted', '
 
 export function createThinPool(dm: DmClient, name: DmName, floors: Floors): ThinPool {
   async function look(op: string, use: PoolUse): Promise<PoolView> {
-    const [info, lines, blockBytes] = await Promise.all([dm.info(name), statusLines(), dataBlockBytes(use)]);
-    if (info === undefined || lines === undefined) throw poolMissing(op, name);
-    const status = requireUsable(op, name, parsePoolStatus(name, lines), use, floors, blockBytes);
+    const [info, status] = await Promise.all([dm.info(name), usable(op, use)]);
+    if (info === undefined) throw poolMissing(op, name);
     return { device: `${info.major}:${info.minor}`, status };
+  }
+
+  async function usable(op: string, use: PoolUse): Promise<HealthyPoolStatus> {
+    const [lines, blockBytes] = await Promise.all([statusLines(), dataBlockBytes(use)]);
+    if (lines === undefined) throw poolMissing(op, name);
+    return requireUsable(op, name, parsePoolStatus(name, lines), use, floors, blockBytes);
   }
 
   /** Only a floor that is a size needs it. */
@@ -58,6 +65,7 @@ export function createThinPool(dm: DmClient, name: DmName, floors: Floors): Thin
 
   return {
     name,
+    requireUsable: usable,
     look,
     async explain(error, op, use, fallback) {
       const failure = toDmthinError(error, op);

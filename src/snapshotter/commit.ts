@@ -11,7 +11,6 @@
  */
 import { DmthinError, toDmthinError } from '../base/errors.ts';
 import type { DmName } from '../base/units.ts';
-import { devicePath } from '../dm/client.ts';
 import type { DeviceTotals, ActiveRecord } from '../store/records.ts';
 import { snapshotDeviceName } from '../pool/names.ts';
 import { keyLock } from '../pool/locks.ts';
@@ -74,12 +73,12 @@ async function flush(context: Context, record: ActiveRecord): Promise<DeviceTota
   try {
     return await withDevice(context, op, record, async (name) => {
       await flushOrRemember(context, record, name);
-      const [totals, errors] = await Promise.all([
-        context.readTotals(name),
-        context.readRecordedErrors(devicePath(name)),
-        context.pool.look(op, 'keep'),
+      const [{ totals, recordedErrors }] = await Promise.all([
+        context.readFigures(name),
+        context.pool.requireUsable(op, 'keep'),
       ]);
-      if (errors > 0) throw lostWrite(context, record, `its filesystem has recorded errors (${errors})`);
+      if (recordedErrors > 0)
+        throw lostWrite(context, record, `its filesystem has recorded errors (${recordedErrors})`);
       return totals;
     });
   } catch (error) {

@@ -4,7 +4,7 @@ import type { Log } from '../base/log.ts';
 import type { DmClient } from '../dm/client.ts';
 import type { ApplyStep } from '../pool/apply.ts';
 import type { BaseSpec, EnsureBase } from '../pool/base-device.ts';
-import type { ReadDeviceTotals } from '../pool/device-totals.ts';
+import type { ReadFigures } from '../pool/device-figures.ts';
 import type { ThinPool } from '../pool/thin-pool.ts';
 import type { Store } from '../store/store.ts';
 
@@ -16,9 +16,7 @@ export interface Context {
   /** Serialises operations on one key: an operation holds its key's lock from its first check to its reply. */
   readonly locks: KeyedMutex;
   readonly ensureBase: EnsureBase;
-  readonly readTotals: ReadDeviceTotals;
-  /** Errors that the filesystem on the device at `path` has written down. */
-  readonly readRecordedErrors: (path: string) => Promise<number>;
+  readonly readFigures: ReadFigures;
   /** Grows the filesystem of an active device to the device's size. */
   readonly growFilesystem: (path: string, fsType: BaseSpec['fsType']) => Promise<void>;
   /** What a parentless snapshot is made as. */

@@ -41,7 +41,7 @@ export async function mounts(context: Context, key: string): Promise<Mount[]> {
       // Nothing to a device that lives, but for its entry in /dev/mapper, which is there afterwards.
       const alive = onDevice(record, (name) => context.dm.resume(name));
       // The device of a pool that has failed lives too; nothing could be read from it.
-      await Promise.all([alive, context.pool.look(op, 'read')]);
+      await Promise.all([alive, context.pool.requireUsable(op, 'read')]);
       return [mountOf(context.pool.name, record)];
     }),
   );
@@ -55,7 +55,7 @@ export async function usage(context: Context, key: string): Promise<Usage> {
       const totals = await onDevice(record, async (name) => {
         // To read from a device that is suspended would take until somebody resumes it.
         await context.dm.resume(name);
-        return context.readTotals(name);
+        return (await context.readFigures(name)).totals;
       });
       return ownUsage(totals, record.origin);
     }),

@@ -8,7 +8,7 @@ import { DmthinError } from '../../src/base/errors.ts';
 import { runChecked, runProcess } from '../../src/base/process.ts';
 import { formatBase } from '../../src/filesystem/format-base.ts';
 import { growFilesystem } from '../../src/filesystem/grow.ts';
-import { readUsedInodes } from '../../src/filesystem/superblock.ts';
+import { readSuperblock } from '../../src/filesystem/superblock.ts';
 import { withMount } from '../../src/filesystem/temporary-mount.ts';
 import { FS_TYPES, type FsType } from '../../src/filesystem/types.ts';
 
@@ -82,7 +82,7 @@ for (const fsType of FS_TYPES) {
       await formatBase(runProcess, device, { fsType, fsOptions: '' });
       await fsck(fsType, device);
       assert.deepEqual(await entries(device), []);
-      assert.equal(await readUsedInodes(device), FRESH[fsType]);
+      assert.equal((await readSuperblock(device)).usedInodes, FRESH[fsType]);
     });
 
     it('takes mkfs arguments from the user', async () => {
@@ -105,17 +105,17 @@ for (const fsType of FS_TYPES) {
       const { device } = await newImage('inodes');
       await formatBase(runProcess, device, { fsType, fsOptions: '' });
       await withMount(runProcess, { devicePath: device, fsType }, async (root) => {
-        assert.equal(await readUsedInodes(device), FRESH[fsType]);
+        assert.equal((await readSuperblock(device)).usedInodes, FRESH[fsType]);
         await makeFiles(root);
         // As a suspend of the device does.
         await run('fsfreeze', '--freeze', root);
         try {
-          assert.equal(await readUsedInodes(device), FRESH[fsType] + FILES);
+          assert.equal((await readSuperblock(device)).usedInodes, FRESH[fsType] + FILES);
         } finally {
           await run('fsfreeze', '--unfreeze', root);
         }
       });
-      assert.equal(await readUsedInodes(device), FRESH[fsType] + FILES);
+      assert.equal((await readSuperblock(device)).usedInodes, FRESH[fsType] + FILES);
     });
 
     it('grows to the size of its device, keeps its files, and gets no lost+found', async () => {

@@ -6,12 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { mkfsArguments } from '../../../src/filesystem/format-base.ts';
-import {
-  parseRecordedErrors,
-  parseUsedInodes,
-  readRecordedErrors,
-  readUsedInodes,
-} from '../../../src/filesystem/superblock.ts';
+import { parseRecordedErrors, parseUsedInodes, readSuperblock } from '../../../src/filesystem/superblock.ts';
 import { FS_TYPES } from '../../../src/filesystem/types.ts';
 
 test('mkfs options: ours by default, -E for ext as in the original, mkfs arguments for all', () => {
@@ -38,13 +33,13 @@ for (const fsType of FS_TYPES) {
       truncateSync(image, 320 * 1024 * 1024);
       execFileSync(`mkfs.${fsType}`, ['-q', image]);
       // ext: ten reserved inodes and lost+found; xfs: root and the two realtime inodes.
-      assert.equal(await readUsedInodes(image), fsType === 'xfs' ? 3 : 11);
-      assert.equal(await readRecordedErrors(image), 0);
+      assert.equal((await readSuperblock(image)).usedInodes, fsType === 'xfs' ? 3 : 11);
+      assert.equal((await readSuperblock(image)).recordedErrors, 0);
       if (fsType === 'xfs') return;
       execFileSync('debugfs', ['-w', '-R', 'set_super_value state 2', image], { stdio: 'ignore' });
-      assert.equal(await readRecordedErrors(image), 1, 'ext marks that there were errors');
+      assert.equal((await readSuperblock(image)).recordedErrors, 1, 'ext marks that there were errors');
       execFileSync('debugfs', ['-w', '-R', 'set_super_value error_count 7', image], { stdio: 'ignore' });
-      assert.equal(await readRecordedErrors(image), 7, 'and counts them');
+      assert.equal((await readSuperblock(image)).recordedErrors, 7, 'and counts them');
     } finally {
       rmSync(directory, { recursive: true });
     }

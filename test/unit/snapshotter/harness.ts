@@ -81,8 +81,7 @@ export async function createWorld(uuid = ''): Promise<World> {
         filesystems: {
           format: async (path, spec) => void deeds.push(`format ${path} ${spec.fsType}`),
           grow: async (path) => void deeds.push(`grow ${path}`),
-          readUsedInodes: async () => 10,
-          readRecordedErrors: async () => 0,
+          readSuperblock: async () => ({ usedInodes: 10, recordedErrors: 0 }),
         },
         base: { fsType: 'ext4', sizeBytes: bytes(64 * MiB), fsOptions: '' },
         asyncRemove: false,

@@ -28,8 +28,7 @@ function disk() {
     filesystems: {
       format: () => Promise.resolve(),
       grow: () => Promise.resolve(),
-      readUsedInodes: () => Promise.resolve(10),
-      readRecordedErrors: () => Promise.resolve(state.recordedErrors),
+      readSuperblock: () => Promise.resolve({ usedInodes: 10, recordedErrors: state.recordedErrors }),
     },
   };
   return { state, options };
