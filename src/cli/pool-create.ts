@@ -5,7 +5,7 @@ import { DEFAULT_CONFIG_PATH } from '../daemon/config.ts';
 import { describeStep } from '../pool/provision-apply.ts';
 import { checkBlockSize } from '../pool/provision-geometry.ts';
 import { formatLvmVolume, type LvmVolume } from '../pool/lvm-names.ts';
-import { adoptLvmPool } from '../pool/provision-lvm.ts';
+import { adoptLvmPool, describeAdoption } from '../pool/provision-lvm.ts';
 import { createPool, type ProvisionResult } from '../pool/provision.ts';
 import type { CliDeps, Transport } from './deps.ts';
 import { type BackingOptions, readBackingOptions, refuseBackingOptions, usageError } from './pool-backing.ts';
@@ -89,11 +89,12 @@ async function adopt(
 ): Promise<void> {
   refuseBackingOptions('pool create', options);
   const dryRun = options.dryRun === true;
-  const { name, outcome } = await withDeviceMapper(options.transport, deps, (access) =>
+  const adopted = await withDeviceMapper(options.transport, deps, (access) =>
     adoptLvmPool(lvm, wanted, access, { dryRun }),
   );
+  const { name } = adopted;
+  const steps = describeAdoption(lvm, adopted);
   const volume = formatLvmVolume(lvm);
-  const steps = outcome === 'present' ? [] : [`let LVM activate ${volume}`];
   printSteps(deps.terminal, {
     ...{ name, steps, dryRun: dryRun && steps.length > 0, json: options.json === true },
     title: `pool ${name} is LVM's ${volume}, and is used as it is`,

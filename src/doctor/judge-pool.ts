@@ -1,7 +1,7 @@
 /** Judgements about the pool. Pure. */
 import { formatSize } from '../base/units.ts';
-import { DEFAULT_FLOORS, type Floor, POOL_REPAIR } from '../pool/health.ts';
-import type { Space } from '../pool/provision-status.ts';
+import { DEFAULT_FLOORS, type Floor, freePercent, isBelow, POOL_REPAIR } from '../pool/health.ts';
+import { METADATA_BYTES_PER_BLOCK } from '../pool/provision-geometry.ts';
 import type { Facts } from './facts.ts';
 import { failed, type Finding, ok, problem, unseen, warning } from './finding.ts';
 
@@ -28,9 +28,6 @@ export function judgePool({ pool }: Facts): Finding {
   }
   return ok(`${name} is read-write, ${activeThins.length} devices active`);
 }
-
-/** A mapping takes about this much in the metadata: docs/decisions/0005-pool-geometry.md. */
-const METADATA_BYTES_PER_BLOCK = 48;
 
 export function judgeGeometry({ pool, config }: Facts): Finding {
   if (pool.kind !== 'known' || pool.value.figures === undefined) return unseen('the pool tells no figures');
@@ -72,22 +69,14 @@ export function judgeMetadataSpace(facts: Facts): Finding {
 
 function judgeSpace({ pool, config }: Facts, kind: 'data' | 'metadata'): Finding {
   if (pool.kind !== 'known' || pool.value.figures === undefined) return unseen('the pool tells no figures');
-  const space = pool.value.figures[kind];
+  const { usedBytes, totalBytes } = pool.value.figures[kind];
+  const hasLess = (floor: Floor): boolean => isBelow(usedBytes, totalBytes, 1, floor);
   const floors = config.ok ? config.config.pool.floors : DEFAULT_FLOORS;
-  const what = `${freePercent(space).toFixed(1)} % free of ${formatSize(space.totalBytes)}`;
+  const what = `${freePercent(usedBytes, totalBytes).toFixed(1)} % free of ${formatSize(totalBytes)}`;
   const remedy = 'remove images and containers, or grow the pool (dmthin pool extend, or your own way)';
-  if (isBelow(space, floors[kind])) return problem(`${what}: new snapshots are refused`, remedy);
-  const isLow = kind === 'data' && isBelow(space, { bytes: pool.value.lowWaterBytes });
-  return isLow || isBelow(space, { percent: WARN_PERCENT[kind] }) ? warning(what, remedy) : ok(what);
-}
-
-function isBelow(space: Space, floor: Floor): boolean {
-  if ('percent' in floor) return freePercent(space) < floor.percent;
-  return space.totalBytes - space.usedBytes < floor.bytes;
-}
-
-function freePercent({ usedBytes, totalBytes }: Space): number {
-  return totalBytes === 0 ? 0 : ((totalBytes - usedBytes) / totalBytes) * 100;
+  if (hasLess(floors[kind])) return problem(`${what}: new snapshots are refused`, remedy);
+  const isLow = kind === 'data' && hasLess({ bytes: pool.value.lowWaterBytes });
+  return isLow || hasLess({ percent: WARN_PERCENT[kind] }) ? warning(what, remedy) : ok(what);
 }
 
 export function judgeFileSpace({ pool, fileFreeBytes }: Facts): Finding {

@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readdir, readFile, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasCode } from '../base/errors.ts';
+import { type Mounted, parseMountinfo } from '../base/mountinfo.ts';
 import { runChecked, type RunProcess } from '../base/process.ts';
 import type { FsType } from './types.ts';
 
@@ -38,16 +39,14 @@ export async function withMount<T>(
   }
 }
 
-export interface StrayMount {
-  readonly directory: string;
-  /** What is mounted there, as it was named to mount(8). */
-  readonly source: string;
-}
+export type StrayMount = Pick<Mounted, 'directory' | 'source'>;
 
 /** What is mounted below `under` now; while a {@link withMount} is at work there, its mount too. */
 export async function listMounts(under: string, mountinfo = '/proc/self/mountinfo'): Promise<StrayMount[]> {
   const text = await readFile(mountinfo, 'utf8');
-  return parseMountinfo(text).filter(({ directory }) => directory.startsWith(`${under}/`));
+  return parseMountinfo(text)
+    .filter(({ directory }) => directory.startsWith(`${under}/`))
+    .map(({ directory, source }) => ({ directory, source }));
 }
 
 /** Unmounts what is mounted on `directory` and removes the directory. */
@@ -84,22 +83,4 @@ async function namesIn(directory: string): Promise<string[]> {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
     throw error;
   }
-}
-
-/** Source: proc_pid_mountinfo(5). Blanks in names are written as octal numbers. */
-export function parseMountinfo(text: string): StrayMount[] {
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => {
-      const [before = '', after = ''] = line.split(' - ');
-      return {
-        directory: unescape(before.split(' ')[4] ?? ''),
-        source: unescape(after.split(' ')[1] ?? ''),
-      };
-    });
-}
-
-function unescape(word: string): string {
-  return word.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 }

@@ -1,5 +1,6 @@
 /** Who keeps a block device open, for a refusal to name. What /proc and /sys tell; nothing is changed. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { parseMountinfo } from '../base/mountinfo.ts';
 
 export interface BlockDevice {
   readonly major: number;
@@ -26,10 +27,10 @@ export function createFindDeviceUsers(proc = '/proc', sys = '/sys'): FindDeviceU
   };
 }
 
-/** The third field of a line is the device's number, the fifth where it is mounted: proc_pid_mountinfo(5). */
 async function mountPoints(mountinfo: string, number: string): Promise<string[]> {
-  const lines = (await readFile(mountinfo, 'utf8')).split('\n').map((line) => line.split(' '));
-  return lines.flatMap(([, , device, , path]) => (device === number && path !== undefined ? [path] : []));
+  return parseMountinfo(await readFile(mountinfo, 'utf8'))
+    .filter(({ device }) => device === number)
+    .map(({ directory }) => directory);
 }
 
 async function processesWith(proc: string, node: string): Promise<string[]> {

@@ -125,14 +125,19 @@ function tellLow(
   blockBytes: number,
   floor: Floor,
 ): string | undefined {
-  const free = total - used;
-  if ('bytes' in floor) {
-    return free * blockBytes >= floor.bytes
-      ? undefined
-      : `only ${formatSize(free * blockBytes)} of the thin pool's ${space} space are free, less than the ${formatSize(floor.bytes)} to keep`;
-  }
-  const percent = total === 0 ? 0 : (free / total) * 100;
-  return percent >= floor.percent
-    ? undefined
-    : `only ${percent.toFixed(1)}% of the thin pool's ${space} space is free`;
+  if (!isBelow(used, total, blockBytes, floor)) return undefined;
+  return 'bytes' in floor
+    ? `only ${formatSize((total - used) * blockBytes)} of the thin pool's ${space} space are free, less than the ${formatSize(floor.bytes)} to keep`
+    : `only ${freePercent(used, total).toFixed(1)}% of the thin pool's ${space} space is free`;
+}
+
+/** Whether less is free than the floor wants. @param unitBytes what `used` and `total` count; only for a floor that is a size. */
+export function isBelow(used: number, total: number, unitBytes: number, floor: Floor): boolean {
+  if ('bytes' in floor) return (total - used) * unitBytes < floor.bytes;
+  return freePercent(used, total) < floor.percent;
+}
+
+/** 0 of nothing. */
+export function freePercent(used: number, total: number): number {
+  return total === 0 ? 0 : ((total - used) / total) * 100;
 }

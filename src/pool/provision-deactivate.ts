@@ -2,11 +2,11 @@
 import { DmthinError } from '../base/errors.ts';
 import type { DmName } from '../base/units.ts';
 import type { FindDeviceUsers } from './device-users.ts';
-import { isLvmUuid } from './lvm-names.ts';
 import { DEVICE_UUID_PREFIX } from './names.ts';
 import { readParts } from './provision-disk.ts';
 import { activeThins, readBacking } from './provision-backing.ts';
 import { readLivePool } from './provision-facts.ts';
+import { isLvmPool } from './provision-lvm.ts';
 import { type ProvisionDeps, ROLES } from './provision-request.ts';
 import { noPool } from './provision-status.ts';
 
@@ -51,7 +51,7 @@ export async function deactivatePool(
   const thins = await activeThins(name, dm);
   await refuseWhileUsed(name, thins, deps);
   const steps: DeactivateStep[] = thins.map((thin) => ({ do: 'remove_device', name: thin }));
-  const isLvm = isLvmUuid((await dm.info(name))?.uuid ?? '');
+  const isLvm = await isLvmPool(dm, name);
   if (!isLvm) steps.push({ do: 'remove_pool', name });
   const backing = await readBacking(name, live.table, devices);
   const parts = isLvm ? [] : await readParts(name, backing, deps);

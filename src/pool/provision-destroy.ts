@@ -1,10 +1,10 @@
 /** Takes a pool out of the kernel, its loop devices with it, and its loop files when asked. */
 import { DmthinError } from '../base/errors.ts';
 import type { DmName } from '../base/units.ts';
-import { isLvmUuid } from './lvm-names.ts';
 import { readParts } from './provision-disk.ts';
 import { activeThins, readBacking } from './provision-backing.ts';
 import { loopFilePaths, readLivePool } from './provision-facts.ts';
+import { isLvmPool } from './provision-lvm.ts';
 import { type ProvisionDeps, ROLES } from './provision-request.ts';
 import { noPool } from './provision-status.ts';
 
@@ -60,7 +60,7 @@ export async function destroyPool(
   const { name } = request;
   const live = await readLivePool(deps.dm, name);
   if (live.kind === 'other') throw noPool('pool destroy', name, live.kind);
-  if (isLvmUuid((await deps.dm.info(name))?.uuid ?? '')) {
+  if (await isLvmPool(deps.dm, name)) {
     throw new DmthinError('failed_precondition', {
       op: `pool destroy ${name}`,
       what: "it is LVM's",

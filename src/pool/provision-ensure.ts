@@ -1,9 +1,9 @@
 /** The pool that the configuration describes: assembled when it is not there, left alone when it is. */
-import { formatLvmVolume, type LvmVolume } from './lvm-names.ts';
+import type { LvmVolume } from './lvm-names.ts';
 import { describeStep } from './provision-apply.ts';
 import { volumePaths } from './provision-facts.ts';
 import type { PoolBacking, PoolRequest, ProvisionDeps, Role } from './provision-request.ts';
-import { adoptLvmPool } from './provision-lvm.ts';
+import { adoptLvmPool, describeAdoption } from './provision-lvm.ts';
 import { createPool, type ProvisionResult } from './provision.ts';
 
 export type DescribedBacking = PoolBacking | { readonly kind: 'lvm'; readonly lvm: LvmVolume };
@@ -29,9 +29,8 @@ export async function ensurePool(
 ): Promise<EnsureResult> {
   const { name, backing } = described;
   if (backing.kind === 'lvm') {
-    const { outcome } = await adoptLvmPool(backing.lvm, name, deps, options);
-    const steps = outcome === 'present' ? [] : [`let LVM activate ${formatLvmVolume(backing.lvm)}`];
-    return { outcome, steps, warnings: [] };
+    const adopted = await adoptLvmPool(backing.lvm, name, deps, options);
+    return { outcome: adopted.outcome, steps: describeAdoption(backing.lvm, adopted), warnings: [] };
   }
   const request = { ...described, backing: await withSizesFound(name, backing, deps), force: false };
   const { outcome, steps, warnings } = await createPool(request, deps, options);

@@ -10,7 +10,8 @@ const MIB = 1024 * KIB;
 export const DEFAULT_BLOCK_SECTORS: Sectors = sectors(128);
 const MAX_BLOCK_SECTORS = 2_097_152;
 
-const METADATA_BYTES_PER_BLOCK = 48;
+/** What one mapping takes, about. */
+export const METADATA_BYTES_PER_BLOCK = 48;
 /** Shared data is mapped once for each device that has written next to it: room for as many mappings again. */
 const MAPPING_HEADROOM = 2;
 /** 4 KiB for each of 16,384 devices, however small the pool. */

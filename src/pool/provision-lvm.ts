@@ -1,14 +1,25 @@
 /** A thin pool of LVM's, used as it is: LVM makes it, resizes it and owns its transaction id. It is only activated here. */
 import { DmthinError } from '../base/errors.ts';
 import type { DmName } from '../base/units.ts';
+import type { DmClient } from '../dm/client.ts';
 import { formatLvmVolume, isLvmUuid, lvmPoolNames, type LvmVolume } from './lvm-names.ts';
 import { readLivePool } from './provision-facts.ts';
 import type { ProvisionDeps } from './provision-request.ts';
+
+/** Whether the device is LVM's to change. */
+export async function isLvmPool(dm: DmClient, name: DmName): Promise<boolean> {
+  return isLvmUuid((await dm.info(name))?.uuid ?? '');
+}
 
 export interface Adopted {
   readonly name: DmName;
   /** Whether LVM had to activate it, or would have to in a dry run. */
   readonly outcome: 'present' | 'assembled';
+}
+
+/** What was done, or would be, in words. */
+export function describeAdoption(lvm: LvmVolume, { outcome }: Adopted): string[] {
+  return outcome === 'present' ? [] : [`let LVM activate ${formatLvmVolume(lvm)}`];
 }
 
 /**
@@ -35,7 +46,7 @@ export async function adoptLvmPool(
       nextStep: `is it a thin pool? lvs -a -o name,segtype ${lvm.group}`,
     });
   }
-  if (!isLvmUuid((await deps.dm.info(found))?.uuid ?? '')) {
+  if (!(await isLvmPool(deps.dm, found))) {
     throw new DmthinError('failed_precondition', {
       op,
       device: found,

@@ -6,8 +6,7 @@
  * names were listed and has no record afterwards is nobody's, whatever operations run meanwhile.
  */
 import type { KeyedMutex } from '../base/keyed-mutex.ts';
-import type { DmName } from '../base/units.ts';
-import { dmName } from '../base/units.ts';
+import { dmName, type DmName } from '../base/units.ts';
 import type { DmClient } from '../dm/client.ts';
 import type { DeviceNodes, NodeEntry } from '../dm/device-nodes.ts';
 import type { StoreReader } from '../store/store.ts';
@@ -40,6 +39,7 @@ export async function removeLeftovers(
   attempt: Attempt,
 ): Promise<number> {
   const { storeId } = store.meta();
+  const present = new Set<string>(names);
   let count = 0;
 
   async function removeDevice(name: DmName, uuid: string): Promise<void> {
@@ -67,7 +67,7 @@ export async function removeLeftovers(
     });
   }
   for (const { name } of entries) {
-    if (parseDeviceName(pool.name, name) === undefined || names.some((other) => other === name)) continue;
+    if (parseDeviceName(pool.name, name) === undefined || present.has(name)) continue;
     await attempt(`/dev/mapper/${name}`, async () => {
       const known = dmName(name);
       if ((await dm.info(known)) !== undefined) return;

@@ -14,20 +14,20 @@ import { toDmthinError } from '../base/errors.ts';
 import { forEachLimit } from '../base/for-each-limit.ts';
 import type { KeyedMutex } from '../base/keyed-mutex.ts';
 import type { Log } from '../base/log.ts';
-import type { DmName } from '../base/units.ts';
-import type { DmClient } from '../dm/client.ts';
+import type { DmClient, DmInfo } from '../dm/client.ts';
 import type { DeviceNodes } from '../dm/device-nodes.ts';
 import { parsePoolStatus } from '../dm/status.ts';
-import { type CreatingRecord, type SnapshotRecord, toRemoving } from '../store/records.ts';
+import type { SnapshotRecord } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
-import { applyAll, type ApplyStep } from './apply.ts';
+import type { ApplyStep } from './apply.ts';
 import { deleteBase } from './base-device.ts';
 import { baseLock, keyLock, METADATA_SNAPSHOT_LOCK, removalLock } from './locks.ts';
 import { discardDeviceName, snapshotDeviceName } from './names.ts';
-import { planActivate, planUndoCreate } from './plan.ts';
+import { planActivate } from './plan.ts';
 import type { ListPoolDevices } from './pool-devices.ts';
 import { removeLeftovers } from './recovery-leftovers.ts';
 import type { PoolView, ThinPool } from './thin-pool.ts';
+import { undoCreation } from './undo-creation.ts';
 
 export interface RecoveryOptions {
   readonly store: Store;
@@ -92,7 +92,7 @@ export async function recover(options: RecoveryOptions, view: PoolView): Promise
     const name = snapshotDeviceName(pool.name, record.deviceId);
     switch (record.state) {
       case 'creating':
-        await undoCreate(record, name);
+        await undoCreation(options, record);
         counts.undone += 1;
         return;
       case 'active': {
@@ -101,38 +101,21 @@ export async function recover(options: RecoveryOptions, view: PoolView): Promise
           // Also one without its entry in /dev/mapper, and one without a table, a creation that a crash interrupted: `active` may be durable before the device is.
           await apply(planActivate(name, record, view.device));
           counts.activated += 1;
-        } else if (await resumeIfSuspended(name)) counts.resumed += 1;
+        } else if (await resumeIfSuspended(info)) counts.resumed += 1;
         return;
       }
       case 'committed':
         if (!present.has(name)) return;
-        if (await resumeIfSuspended(name)) counts.resumed += 1;
+        if (await resumeIfSuspended(await dm.info(name))) counts.resumed += 1;
         await apply({ do: 'deactivate', name, deferred: true });
         counts.deactivated += 1;
         return;
       case 'removing':
-        if (present.has(name)) await resumeIfSuspended(name);
+        if (present.has(name)) await resumeIfSuspended(await dm.info(name));
         await deactivateDiscard(record);
         return;
       default:
         record satisfies never;
-    }
-  }
-
-  /**
-   * What cannot be undone now, as when a resize2fs that outlived the daemon has the device open, is left to the background
-   * worker as a removal: the key is free.
-   */
-  async function undoCreate(record: CreatingRecord, name: DmName): Promise<void> {
-    try {
-      await applyAll(apply, planUndoCreate(name, record.deviceId));
-      await store.transaction('recovery: undo', (tx) => tx.forgetSnapshot(record.id));
-    } catch (error) {
-      log.warn(
-        { error, key: record.key, device: name },
-        'an interrupted creation is undone in the background',
-      );
-      await store.transaction('recovery: abandon', (tx) => tx.updateSnapshot(toRemoving(record)));
     }
   }
 
@@ -144,10 +127,9 @@ export async function recover(options: RecoveryOptions, view: PoolView): Promise
     await locks.run(removalLock(id), () => apply({ do: 'deactivate', name, deferred: false }));
   }
 
-  async function resumeIfSuspended(name: DmName): Promise<boolean> {
-    const info = await dm.info(name);
+  async function resumeIfSuspended(info: DmInfo | undefined): Promise<boolean> {
     if (info?.suspended !== true) return false;
-    await dm.resume(name);
+    await dm.resume(info.name);
     return true;
   }
 

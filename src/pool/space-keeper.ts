@@ -13,13 +13,13 @@ import { hasCode, toDmthinError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { type Bytes, type DmName, formatSize, type Sectors } from '../base/units.ts';
 import { type HealthyPoolStatus, parsePoolStatus } from '../dm/status.ts';
-import { isLvmUuid } from './lvm-names.ts';
 import { type Backing, readBacking } from './provision-backing.ts';
 import { extendPool, type ExtendDeps } from './provision-extend.ts';
 import { describeExtendStep } from './provision-extend-plan.ts';
 import { readLivePool } from './provision-facts.ts';
+import { isLvmPool } from './provision-lvm.ts';
 import { type Role, ROLES } from './provision-request.ts';
-import { freePercent, lowLevel, nextSize } from './space.ts';
+import { freePercentOf, lowLevel, nextSize } from './space.ts';
 
 /** What the operator's command is told. */
 export interface LowSpace {
@@ -131,7 +131,7 @@ export function createSpaceKeeper(options: SpaceKeeperOptions): SpaceKeeper {
     toldLevels[role] = level;
     const found = await readPlace();
     if (found === undefined) return;
-    const free = freePercent(status, role);
+    const free = freePercentOf(status, role);
     log.warn(
       { pool: name, status: status.raw, nextStep: await adviseOn(role, found.backing[role]) },
       `only ${free.toFixed(1)}% of the pool's ${role} space is free`,
@@ -148,7 +148,7 @@ export function createSpaceKeeper(options: SpaceKeeperOptions): SpaceKeeper {
 
   async function adviseOn(role: Role, { ours, file, device }: Backing): Promise<string> {
     const orRemove = 'or remove images and containers';
-    if (isLvmUuid((await dm.info(name))?.uuid ?? '')) {
+    if (await isLvmPool(dm, name)) {
       return `lvextend ${role === 'data' ? '--size' : '--poolmetadatasize'} +SIZE VG/POOL, ${orRemove}`;
     }
     if (!ours || file === undefined) return `grow ${device}, then dmthin pool extend ${name}; ${orRemove}`;

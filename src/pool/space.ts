@@ -1,6 +1,7 @@
 /** How much room a pool has, and how much it should get. Reasons: docs/decisions/0011-growth.md. Pure. */
 import { type Bytes, bytes, sectorsToBytes, type Sectors } from '../base/units.ts';
 import { type HealthyPoolStatus, METADATA_BLOCK_BYTES } from '../dm/status.ts';
+import { freePercent } from './health.ts';
 import type { Role } from './provision-request.ts';
 import { MAX_METADATA_BYTES } from './provision-geometry.ts';
 
@@ -15,17 +16,15 @@ const DATA_STEP = 0.25;
 const METADATA_STEP = 0.5;
 const GRAIN_BYTES = 1024 * 1024;
 
-export function freePercent(status: HealthyPoolStatus, role: Role): number {
-  const [used, total] =
-    role === 'data'
-      ? [status.usedDataBlocks, status.totalDataBlocks]
-      : [status.usedMetadataBlocks, status.totalMetadataBlocks];
-  return total === 0 ? 0 : ((total - used) / total) * 100;
+export function freePercentOf(status: HealthyPoolStatus, role: Role): number {
+  return role === 'data'
+    ? freePercent(status.usedDataBlocks, status.totalDataBlocks)
+    : freePercent(status.usedMetadataBlocks, status.totalMetadataBlocks);
 }
 
 /** How low the pool is: 0 not at all, and one more below each level. */
 export function lowLevel(status: HealthyPoolStatus, role: Role): number {
-  const free = freePercent(status, role);
+  const free = freePercentOf(status, role);
   return LEVELS.filter((level) => free < level).length;
 }
 

@@ -11,11 +11,11 @@
 import { DmthinError } from '../base/errors.ts';
 import type { Bytes, DeviceId } from '../base/units.ts';
 import { devicePath } from '../dm/client.ts';
-import { applyAll } from '../pool/apply.ts';
 import { claimDeviceId } from '../pool/device-ids.ts';
 import { snapshotDeviceName } from '../pool/names.ts';
-import { planActivate, planCreateSnap, planUndoCreate } from '../pool/plan.ts';
-import { type BaseRecord, type CommittedRecord, type CreatingRecord, toRemoving } from '../store/records.ts';
+import { planActivate, planCreateSnap } from '../pool/plan.ts';
+import { undoCreation } from '../pool/undo-creation.ts';
+import type { BaseRecord, CommittedRecord, CreatingRecord } from '../store/records.ts';
 import { keyLock } from '../pool/locks.ts';
 import type { Context } from './context.ts';
 import { requireFreeKey, requireParent, throwIfCancelled } from './lookup.ts';
@@ -101,7 +101,7 @@ async function createFrom(
     }
     return [mountOf(pool.name, active)];
   } catch (error) {
-    await undo(context, record);
+    if ((await undoCreation(context, record)) === 'pending') context.removalPending();
     throw error;
   }
 }
@@ -151,26 +151,6 @@ function moveToNextId({ store }: Context, record: CreatingRecord, taken: DeviceI
 
 function forget({ store }: Context, record: CreatingRecord): Promise<void> {
   return store.transaction('create: forget', (tx) => tx.forgetSnapshot(record.id));
-}
-
-async function undo(context: Context, record: CreatingRecord): Promise<void> {
-  const { store, pool, apply, log } = context;
-  try {
-    if (store.snapshot(record.id)?.state === 'active') await abandon(context, record);
-    await applyAll(apply, planUndoCreate(snapshotDeviceName(pool.name, record.deviceId), record.deviceId));
-    await forget(context, record);
-  } catch (error) {
-    log.warn(
-      { error, key: record.key, deviceId: record.deviceId },
-      'undoing a failed creation is left to the background',
-    );
-    await abandon(context, record);
-    context.removalPending();
-  }
-}
-
-function abandon({ store }: Context, record: CreatingRecord): Promise<void> {
-  return store.transaction('create: abandon', (tx) => tx.updateSnapshot(toRemoving(record)));
 }
 
 /** Refusals of our own pass unchanged; whatever the kernel or a program said is told with the pool's state. */

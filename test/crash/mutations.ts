@@ -37,7 +37,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'no-undo',
     breaks: 'recovery forgets an interrupted creation without deleting its device',
-    file: 'src/pool/recovery.ts',
+    file: 'src/pool/undo-creation.ts',
     edits: [{ find: 'await applyAll(apply, planUndoCreate(name, record.deviceId));', replace: '' }],
     scenarios: ['prepare-child'],
   },

@@ -16,7 +16,7 @@ it('mounts, devices above and processes that have a device open are found', asyn
   await symlink('/dev/dm-44', join(proc, '8/fd/3'));
   await writeFile(
     join(proc, 'self/mountinfo'),
-    '29 1 253:4 / /mnt/a rw - ext4 /dev/dm-4 rw\n30 1 253:44 / /mnt/b rw - ext4 /dev/dm-44 rw\n',
+    '28 1 253:6 / /mnt/with\\040blank rw - ext4 /dev/dm-6 rw\n29 1 253:4 / /mnt/a rw - ext4 /dev/dm-4 rw\n30 1 253:44 / /mnt/b rw - ext4 /dev/dm-44 rw\n',
   );
   const findUsers = createFindDeviceUsers(proc, sys);
   assert.deepEqual(await findUsers({ major: 253, minor: 4 }), [
@@ -24,5 +24,6 @@ it('mounts, devices above and processes that have a device open are found', asyn
     'part of dm-9',
     'open in process 7',
   ]);
+  assert.deepEqual(await findUsers({ major: 253, minor: 6 }), ['mounted on /mnt/with blank']);
   assert.deepEqual(await findUsers({ major: 253, minor: 5 }), []);
 });
