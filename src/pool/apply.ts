@@ -24,7 +24,7 @@ export interface ApplyOptions {
   readonly blocks: BlockIo;
   readonly poolName: DmName;
   readonly storeId: string;
-  /** How long `deactivate` waits for an open device. */
+  /** How long `deactivate` waits for an open device, and a suspend for a filesystem that is being unmounted. */
   readonly busyTimeoutMs: number;
   /** Called before and after every step; lets tests stop the world at each of them. */
   readonly onStep?: ((point: `${'before' | 'after'} ${StepKind}`) => void) | undefined;
@@ -66,16 +66,24 @@ function createExecutors({ dm, blocks, poolName, storeId, busyTimeoutMs }: Apply
   const confirm = async (): Promise<void> => void requireCommitted(await dm.status(poolName));
 
   /**
+   * Suspends a device, which freezes a filesystem that is mounted from it. Two things that pass make the kernel say EINVAL:
+   * the filesystem is just being unmounted (since Linux 6.8), or the device is taken apart after its last close.
+   * @returns false when there is no such device any more.
+   */
+  const freeze = (name: DmName): Promise<boolean> =>
+    ifPresent(
+      retry({ codes: ['invalid_argument'], deadlineMs: busyTimeoutMs, pauseMs: 5, maxPauseMs: 100 }, () =>
+        dm.suspend(name),
+      ),
+    );
+
+  /**
    * Snapshots an origin that is still active. Holds the origin's lock, so that no second caller resumes it in between.
-   * The origin may be removed at any moment by whoever closes it last: absent means inactive, nothing to freeze. While the
-   * kernel takes it apart, its name gone already, it answers EINVAL to a suspend that had found it.
+   * The origin may be removed at any moment by whoever closes it last: absent means inactive, nothing to freeze.
    */
   async function snapActive(name: DmName, message: string): Promise<void> {
     await origins.run(name, async () => {
-      const frozen = await ifPresent(dm.suspend(name)).catch(async (error: unknown) => {
-        if (!hasCode(error, 'invalid_argument') || (await dm.info(name)) !== undefined) throw error;
-        return false;
-      });
+      const frozen = await freeze(name);
       try {
         await tell(message);
       } finally {
@@ -167,7 +175,7 @@ function createExecutors({ dm, blocks, poolName, storeId, busyTimeoutMs }: Apply
       // suspend freezes a mounted filesystem, which puts its journal and caches in order; fsync empties the pool's.
       if (info.openCount > 0) {
         try {
-          await dm.suspend(step.name);
+          await freeze(step.name);
         } finally {
           await dm.resume(step.name);
         }

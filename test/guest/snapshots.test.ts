@@ -18,6 +18,8 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { runChecked, runProcess } from '../../src/base/process.ts';
 import { bytes, dmName } from '../../src/base/units.ts';
 import { FS_TYPES } from '../../src/filesystem/types.ts';
 import { createNode, MiB, mounted, type Serving } from './node.ts';
@@ -295,6 +297,27 @@ suite('on ext4', () => {
       (await node.dm.list()).map(({ name }) => name).filter((name) => name.startsWith(node.poolName)),
       [node.poolName],
     );
+  });
+
+  test('a filesystem that is unmounted at this moment delays Commit and Prepare, and fails neither', async () => {
+    await using node = await createNode();
+    await using serving = await node.serve();
+    const { client } = serving;
+    const directory = join(node.directory, 'mounted');
+    await mkdir(directory);
+    for (let round = 0; round < 20; round += 1) {
+      const [mount] = await client.prepare(`active-${round}`, '');
+      await runChecked(runProcess, 'mount', ['-t', 'ext4', mount?.source ?? '', directory]);
+      await writeFile(join(directory, 'file'), Buffer.alloc(MiB, round));
+      const unmounted = sleep(round % 8).then(() => runChecked(runProcess, 'umount', [directory]));
+      await client.commit(`layer-${round}`, `active-${round}`);
+      const child = await client.prepare(`child-${round}`, `layer-${round}`);
+      await unmounted;
+      await mounted(child, async (where) =>
+        assert.ok((await readFile(join(where, 'file'))).equals(Buffer.alloc(MiB, round))),
+      );
+      await client.remove(`child-${round}`);
+    }
   });
 
   test('a device that somebody removed comes back with the next Mounts', async () => {

@@ -33,12 +33,36 @@ function einval(): never {
 test('EINVAL from a device that the kernel takes apart means that there is nothing to suspend', async () => {
   await using world = await createWorld();
   const snapshotter = await mountedLayer(world, () => {
+    if (world.kernel.info(LAYER) === undefined) return;
     world.kernel.setOpeners(LAYER, 0);
     einval();
   });
   await snapshotter.prepare('child', 'layer', {});
   assert.equal(world.kernel.info(LAYER), undefined);
   assert.equal(world.kernel.info(dmName('pool-snap-3'))?.live, true);
+});
+
+test('EINVAL while a filesystem is being unmounted passes, for Prepare and for Commit', async () => {
+  await using world = await createWorld();
+  let refusals = 0;
+  const { snapshotter } = await world.start({
+    hooks: {
+      before: ({ step, device }) => {
+        if (step !== 'suspend' || refusals === 0) return;
+        refusals -= 1;
+        throw errnoError('EINVAL', { op: 'suspend', what: 'cannot suspend', device });
+      },
+    },
+  });
+  await snapshotter.prepare('k', '', {});
+  world.kernel.setOpeners(LAYER, 1);
+  refusals = 2;
+  await snapshotter.commit('layer', 'k', {}, undefined);
+  assert.equal(refusals, 0);
+  refusals = 2;
+  await snapshotter.prepare('child', 'layer', {});
+  assert.equal(refusals, 0);
+  assert.equal(world.kernel.info(LAYER)?.suspended, false);
 });
 
 test('EINVAL from a device that stays is a failure', async () => {
