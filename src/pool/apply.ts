@@ -24,7 +24,7 @@ export interface ApplyOptions {
   readonly blocks: BlockIo;
   readonly poolName: DmName;
   readonly storeId: string;
-  /** How long `deactivate` waits for an open device, and a suspend for a filesystem that is being unmounted. */
+  /** How long `deactivate` and `delete` wait for an open device, and a suspend for a filesystem that is being unmounted. */
   readonly busyTimeoutMs: number;
   /** Called before and after every step; lets tests stop the world at each of them. */
   readonly onStep?: ((point: `${'before' | 'after'} ${StepKind}`) => void) | undefined;
@@ -189,8 +189,11 @@ function createExecutors({ dm, blocks, poolName, storeId, busyTimeoutMs }: Apply
       );
     },
     discard: (step) => blocks.discard(devicePath(step.name), step.sizeBytes),
+    // A device that goes at its last close has no name any more when the pool still holds it open.
     delete: async (step) => {
-      await ifPresent(tell(`delete ${step.id}`), 'ENODATA');
+      await retry({ codes: ['busy'], deadlineMs: busyTimeoutMs, pauseMs: 5, maxPauseMs: 100 }, () =>
+        ifPresent(tell(`delete ${step.id}`), 'ENODATA'),
+      );
     },
     confirm,
   };

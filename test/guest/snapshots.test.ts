@@ -320,6 +320,21 @@ suite('on ext4', () => {
     }
   });
 
+  test('a layer can be removed at the very moment at which its device goes with its last close', async () => {
+    await using node = await createNode();
+    await using serving = await node.serve();
+    const { client } = serving;
+    const directory = join(node.directory, 'mounted');
+    await mkdir(directory);
+    for (let round = 0; round < 50; round += 1) {
+      const [mount] = await client.prepare('active', '');
+      const file = await open(mount?.source ?? '', 'r');
+      await client.commit('layer', 'active');
+      await file.close();
+      await client.remove('layer');
+    }
+  });
+
   test('a device that somebody removed comes back with the next Mounts', async () => {
     await using node = await createNode();
     await using serving = await node.serve();

@@ -5,7 +5,7 @@ import { dmName } from '../../../src/base/units.ts';
 import { errnoError } from '../../../src/dm/errno.ts';
 import type { Snapshotter } from '../../../src/snapshotter/snapshotter.ts';
 import { refuses } from '../../refuses.ts';
-import { createWorld, type World } from './harness.ts';
+import { createWorld, POOL, type World } from './harness.ts';
 
 const LAYER = dmName('pool-snap-2');
 
@@ -63,6 +63,25 @@ test('EINVAL while a filesystem is being unmounted passes, for Prepare and for C
   await snapshotter.prepare('child', 'layer', {});
   assert.equal(refusals, 0);
   assert.equal(world.kernel.info(LAYER)?.suspended, false);
+});
+
+test('EBUSY to the deletion of a device that the kernel takes apart passes', async () => {
+  await using world = await createWorld();
+  let refusals = 0;
+  const { snapshotter } = await world.start({
+    hooks: {
+      before: ({ step, message, device }) => {
+        if (step !== 'message' || !message.startsWith('delete') || refusals === 0) return;
+        refusals -= 1;
+        throw errnoError('EBUSY', { op: `message ${message}`, what: 'the target refuses', device });
+      },
+    },
+  });
+  await snapshotter.prepare('k', '', {});
+  refusals = 2;
+  await snapshotter.remove('k');
+  assert.equal(refusals, 0);
+  assert.equal(world.kernel.pool(POOL).thins.size, 1, 'the base device alone is left');
 });
 
 test('EINVAL from a device that stays is a failure', async () => {
