@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hasCode } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { runChecked, runProcess } from '../../src/base/process.ts';
 import { bytes, dmName, sectors, type DmName } from '../../src/base/units.ts';
@@ -92,9 +93,7 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
   }
 
   async function removePool(): Promise<void> {
-    for (const { name } of await dm.list()) {
-      if (name.startsWith(`${poolName}-`)) await dm.remove(name);
-    }
+    await removePoolDevices(dm, poolName);
     await dm.remove(poolName);
   }
 
@@ -125,6 +124,18 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Removes what stands on a pool; a layer's device goes by itself, at any moment. */
+export async function removePoolDevices(dm: DmClient, poolName: DmName): Promise<void> {
+  for (const { name } of await dm.list()) {
+    if (!name.startsWith(`${poolName}-`)) continue;
+    try {
+      await dm.remove(name);
+    } catch (error) {
+      if (!hasCode(error, 'not_found')) throw error;
+    }
+  }
 }
 
 /** Starts the daemon in this process and connects to it. */

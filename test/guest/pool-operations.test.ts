@@ -8,12 +8,14 @@ import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { retry } from '../../src/base/retry.ts';
 import { runProcess } from '../../src/base/process.ts';
+import { dmName } from '../../src/base/units.ts';
 import { openDmClient } from '../../src/dm/open-client.ts';
 import { connect, type SnapshotsClient } from '../../src/grpc/client.ts';
+import { removePoolDevices } from './node.ts';
 import { detachLoopsBelow, fails, succeeds } from './pool-cli.ts';
 
 const PROGRAM = new URL('../../bin/dmthin', import.meta.url).pathname;
-const POOL = 'dmthin-operations';
+const POOL = dmName('dmthin-operations');
 
 let directory: string;
 let daemon: ChildProcess | undefined;
@@ -24,8 +26,8 @@ before(async () => {
 after(async () => {
   daemon?.kill('SIGKILL');
   const dm = await openDmClient('auto', { run: runProcess });
-  for (const { name } of await dm.list()) if (name.startsWith(`${POOL}-`)) await dm.remove(name);
-  for (const { name } of await dm.list()) if (name === POOL) await dm.remove(name);
+  await removePoolDevices(dm, POOL);
+  if ((await dm.info(POOL)) !== undefined) await dm.remove(POOL);
   await dm.close();
   await detachLoopsBelow(directory);
   await rm(directory, { recursive: true });

@@ -79,12 +79,12 @@ function piecesOf(offset: number, length: number): { from: number; length: numbe
  * Writes that the log has after one with FUA to the same place, without a flush in between. Which of the two was first it does not
  * tell, so that what lies there is uncertain.
  */
-export function countUncertain(log: readonly LogEntry[], from: number): number {
+export function countUncertain(log: readonly LogEntry[]): number {
   let count = 0;
   let forced: { offset: number; length: number }[] = [];
-  for (const [index, entry] of log.entries()) {
+  for (const entry of log) {
     if (entry.kind === 'flush') forced = [];
-    if (entry.kind !== 'write' || index < from) continue;
+    if (entry.kind !== 'write') continue;
     const { offset, length } = entry;
     if (entry.fua) forced.push({ offset, length });
     else if (forced.some((other) => other.offset < offset + length && offset < other.offset + other.length))

@@ -1,16 +1,15 @@
 /** Records a workload, then cuts the power at every point of it, or at some of them. */
-import { closeSync, openSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { silentLog } from '../../src/base/log.ts';
 import { runProcess } from '../../src/base/process.ts';
 import { openDmClient } from '../../src/dm/open-client.ts';
 import { allWords } from '../workload/callers.ts';
 import { createRandom, type Random } from '../workload/random.ts';
-import { countUncertain, type Cut, planCuts } from './cuts.ts';
+import { type Cut, planCuts } from './cuts.ts';
 import { createReplayDisk } from './disk.ts';
-import { type LogEntry, readLog } from './log.ts';
+import { recordInOrder } from './in-order.ts';
 import { DISK_BYTES } from './machine.ts';
-import { BEGIN, record } from './record.ts';
+import { BEGIN } from './record.ts';
 import { verify } from './verify.ts';
 
 export interface PowerCutOptions {
@@ -41,8 +40,9 @@ export async function powerCut(options: PowerCutOptions): Promise<PowerCutResult
   await using stack = new AsyncDisposableStack();
   const dm = await openDmClient('ioctl', { run: runProcess, log: silentLog });
   stack.defer(() => dm.close());
-  const { logPath, history, acknowledged } = stack.use(await record(dm, random.fork('work'), operations));
-  const log = readLogFile(logPath);
+  const { log, logPath, history, acknowledged } = stack.use(
+    await recordInOrder(dm, random.fork('work'), operations, say),
+  );
   const marks = new Map(log.flatMap((entry, at) => (entry.kind === 'mark' ? [[entry.name, at]] : [])));
   const positionOf = (mark: string): number => {
     const position = marks.get(mark);
@@ -50,7 +50,6 @@ export async function powerCut(options: PowerCutOptions): Promise<PowerCutResult
     return position;
   };
   const from = positionOf(BEGIN);
-  if (countUncertain(log, from) > 0) throw new Error('the log does not tell the order of some writes');
   const all = planCuts(log, from, between, random.fork('cuts'));
   const cuts = states === undefined ? all : choose(all, states, random.fork('choice'));
   say(
@@ -94,15 +93,6 @@ const PLACES = { flush: 'at a flush', fua: 'at a FUA', between: 'between flushes
 export function figuresOf({ checked, acknowledged }: PowerCutResult): string {
   const { flush, fua, between } = checked;
   return `${flush + fua + between} crash states (${flush} ${PLACES.flush}, ${fua} ${PLACES.fua}, ${between} ${PLACES.between}), ${acknowledged} operations acknowledged`;
-}
-
-function readLogFile(path: string): LogEntry[] {
-  const fd = openSync(path, 'r');
-  try {
-    return readLog(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** One out of each of `count` equal stretches. */

@@ -1,4 +1,6 @@
 /** A workload on one disk whose writes are logged. */
+import { writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { silentLog } from '../../src/base/log.ts';
 import { dmName, sectors } from '../../src/base/units.ts';
 import { type DmClient, devicePath } from '../../src/dm/client.ts';
@@ -11,6 +13,8 @@ import { DISK_BYTES, formatStore, startMachine, withSlices } from './machine.ts'
 
 export interface Recording extends AsyncDisposable {
   readonly logPath: string;
+  /** The file behind the disk. */
+  readonly diskPath: string;
   readonly history: History;
   readonly acknowledged: number;
 }
@@ -26,6 +30,9 @@ export async function record(dm: DmClient, random: Random, operations: number): 
   await using stack = new AsyncDisposableStack();
   const loops = stack.use(await createLoopDevices());
   const disk = await loops.attach(DISK_BYTES);
+  // log-writes puts what a flush made durable into the log when that flush has ended. Of two under way at once the later one
+  // may end first, and its log be out of order; on a disk without a cache each ends before the next one begins.
+  await writeFile(`/sys/block/${basename(disk)}/queue/write_cache`, 'write through');
   const log = await loops.attach(LOG_BYTES);
   const line = { start: sectors(0), length: sectors(DISK_BYTES / 512), target: 'log-writes' };
   await dm.create(NAME, { uuid: '', table: [{ ...line, params: `${disk} ${log}` }] });
@@ -50,7 +57,7 @@ export async function record(dm: DmClient, random: Random, operations: number): 
         client: serving.client,
         model: history.model,
         era: 0,
-        slots: 2,
+        slots: 3,
         ending: () => acknowledged >= operations,
         onAsk: () => undefined,
         onAcknowledged: () => {
@@ -65,6 +72,7 @@ export async function record(dm: DmClient, random: Random, operations: number): 
   const owned = stack.move();
   return {
     logPath: loops.fileOf(log),
+    diskPath: loops.fileOf(disk),
     history,
     acknowledged,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

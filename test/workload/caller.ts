@@ -108,8 +108,9 @@ function createCaller(name: string, random: Random, workload: Workload): { act()
       written.done(afterChanges(expected.files, changes), sync);
       await workload.onWritten();
       // As a client would that commits without unmounting, and then goes on with the next one.
-      if (random.percent(30)) {
+      if (random.percent(50)) {
         await commit(key);
+        await list();
         await create('active');
       }
     });

@@ -61,7 +61,7 @@ test('what is kept lies within unflushed writes, in their order', () => {
 });
 
 test('a write after one with FUA to the same place is uncertain until a flush', () => {
-  assert.equal(countUncertain(LOG, 2), 0);
-  assert.equal(countUncertain([write(0, true), write(4096), flush], 0), 1);
-  assert.equal(countUncertain([write(0, true), flush, write(4096), flush], 0), 0);
+  assert.equal(countUncertain(LOG.slice(2)), 0);
+  assert.equal(countUncertain([write(0, true), write(4096), flush]), 1);
+  assert.equal(countUncertain([write(0, true), flush, write(4096), flush]), 0);
 });
