@@ -61,8 +61,9 @@ async function removeNow(
     if (hasCode(error, 'busy')) throw inUse(context, record, error);
     throw await context.pool.explain(error, op, 'change', 'failed_precondition');
   }
+  let lastSeen: VisibleRecord;
   try {
-    await markRemoving(context, record);
+    lastSeen = await markRemoving(context, record);
   } catch (error) {
     await reactivate(context, record, device);
     throw error;
@@ -75,7 +76,7 @@ async function removeNow(
       leaveToBackground(context, record, error);
       return false;
     }
-    await context.store.transaction('Remove: take back', (tx) => tx.updateSnapshot(record));
+    await context.store.transaction('Remove: take back', (tx) => tx.updateSnapshot(lastSeen));
     await reactivate(context, record, device);
     throw await context.pool.explain(error, op, 'change', 'failed_precondition');
   }
@@ -117,10 +118,13 @@ async function forgetSoon(context: Context, id: VisibleRecord['id']): Promise<vo
   }
 }
 
-function markRemoving({ store }: Context, record: VisibleRecord): Promise<void> {
+/** @returns the record as it was until now: an Update may have changed its labels since it was first read. */
+function markRemoving({ store }: Context, { key }: VisibleRecord): Promise<VisibleRecord> {
   return store.transaction('Remove: removing', (tx) => {
-    requireNoChildren(op, tx, record);
-    tx.updateSnapshot(toRemoving(record));
+    const now = requireVisible(op, tx, key);
+    requireNoChildren(op, tx, now);
+    tx.updateSnapshot(toRemoving(now));
+    return now;
   });
 }
 

@@ -155,6 +155,23 @@ test('a removal that the kernel refuses at the last step is taken back', async (
   await snapshotter.remove('a');
 });
 
+test('labels that are set while a removal waits are kept when it is taken back', async () => {
+  await using world = await createWorld();
+  const { snapshotter } = await world.start({
+    hooks: {
+      before: async ({ step, message }) => {
+        if (step === 'remove')
+          await snapshotter.update('a', { kind: 'replace', labels: { set: 'meanwhile' } });
+        if (message.startsWith('delete'))
+          throw new DmthinError('internal', { op: message, what: 'refused', errno: 'EIO' });
+      },
+    },
+  });
+  await snapshotter.prepare('a', '', { set: 'before' });
+  await refuses(snapshotter.remove('a'), 'failed_precondition', /EIO/);
+  assert.deepEqual((await snapshotter.stat('a')).labels, { set: 'meanwhile' });
+});
+
 test('async_remove: the key is free at once, Cleanup deletes; one that is busy does not stop the others', async () => {
   await using world = await createWorld();
   const running = await world.start({ asyncRemove: true });
