@@ -1,4 +1,4 @@
-/** Who keeps a block device open, for a refusal to name. What /proc and /sys tell; nothing is changed. */
+/** Which mounts and processes keep a block device open, for a refusal to name. What /proc tells; nothing is changed. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { parseMountinfo } from '../base/mountinfo.ts';
 
@@ -10,20 +10,14 @@ export interface BlockDevice {
 /** In words, such as `mounted on /mnt`; empty when none can be seen, as with mounts of another mount namespace. */
 export type FindDeviceUsers = (device: BlockDevice) => Promise<string[]>;
 
-/** @param proc where proc is mounted. @param sys where sysfs is mounted. */
-export function createFindDeviceUsers(proc = '/proc', sys = '/sys'): FindDeviceUsers {
+/** @param proc where proc is mounted. */
+export function createFindDeviceUsers(proc = '/proc'): FindDeviceUsers {
   return async ({ major, minor }) => {
-    const number = `${major}:${minor}`;
-    const [mounts, holders, processes] = await Promise.all([
-      mountPoints(`${proc}/self/mountinfo`, number),
-      readdir(`${sys}/dev/block/${number}/holders`).catch(() => []),
+    const [mounts, processes] = await Promise.all([
+      mountPoints(`${proc}/self/mountinfo`, `${major}:${minor}`),
       processesWith(proc, `/dev/dm-${minor}`),
     ]);
-    return [
-      ...mounts.map((path) => `mounted on ${path}`),
-      ...holders.map((name) => `part of ${name}`),
-      ...processes.map((id) => `open in process ${id}`),
-    ];
+    return [...mounts.map((path) => `mounted on ${path}`), ...processes.map((id) => `open in process ${id}`)];
   };
 }
 

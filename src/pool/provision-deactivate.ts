@@ -72,21 +72,21 @@ export async function deactivatePool(
 async function refuseWhileUsed(
   pool: DmName,
   thins: readonly DmName[],
-  { dm, findUsers }: DeactivateDeps,
+  { dm, devices, findUsers }: DeactivateDeps,
 ): Promise<void> {
   const used: string[] = [];
   for (const thin of thins) {
     const info = await dm.info(thin);
     if (info === undefined) continue;
     if (!info.uuid.startsWith(DEVICE_UUID_PREFIX)) used.push(`${thin}, which dmthin did not make`);
-    else if (info.openCount > 0) used.push(describeUse(thin, await findUsers(info)));
+    else if (info.openCount > 0) {
+      const holders = await devices.holders(`${info.major}:${info.minor}`);
+      used.push(describeUse(thin, [...(await findUsers(info)), ...holders.map((one) => `part of ${one}`)]));
+    }
   }
   const info = await dm.info(pool);
   const others = info === undefined ? 0 : info.openCount - thins.length;
-  if (others > 0 && info !== undefined) {
-    const users = (await findUsers(info)).filter((user) => !user.startsWith('part of dm-'));
-    used.push(describeUse(pool, users));
-  }
+  if (others > 0 && info !== undefined) used.push(describeUse(pool, await findUsers(info)));
   if (used.length === 0) return;
   const more = used.length > MOST_SHOWN ? `, and ${used.length - MOST_SHOWN} more` : '';
   throw new DmthinError('busy', {

@@ -57,6 +57,20 @@ describe('pool deactivate', () => {
     assert.deepEqual(machine.changes, []);
   });
 
+  it('refuses while a device is part of another one, and names it', async () => {
+    const machine = await withPool('DMTHIN-store-1');
+    const above = {
+      start: sectors(0),
+      length: sectors(128),
+      target: 'linear',
+      params: `/dev/mapper/${THIN} 0`,
+    };
+    await machine.dm.create(dmName('above'), { uuid: '', table: [above] });
+    machine.changes.length = 0;
+    await refuses(deactivate(machine), 'busy', /p-snap-1 is .*part of \/dev\/mapper\/above; next step/);
+    assert.deepEqual(machine.changes, []);
+  });
+
   it('refuses while a device is active that dmthin did not make', async () => {
     const machine = await withPool('LVM-x');
     await refuses(deactivate(machine), 'busy', /p-snap-1, which dmthin did not make/);
