@@ -80,6 +80,12 @@ export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): error i
   return error instanceof DmthinError && codes.includes(error.code);
 }
 
+/** Node's name for what the system or Node itself refused with, for example `ENOENT`; undefined when it is neither's error. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || error instanceof DmthinError || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
 /** Any thrown value as a {@link DmthinError}; a foreign one becomes `internal` with the original as cause. */
 export function toDmthinError(error: unknown, op: string): DmthinError {
   if (error instanceof DmthinError) return error;

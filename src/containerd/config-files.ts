@@ -2,7 +2,7 @@
 import { glob, readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
-import { DmthinError } from '../base/errors.ts';
+import { DmthinError, errnoOf } from '../base/errors.ts';
 import { isTable, type Table } from './table.ts';
 
 export const DEFAULT_CONTAINERD_CONFIG = '/etc/containerd/config.toml';
@@ -40,7 +40,7 @@ async function readText(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    const errno = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const errno = errnoOf(error) ?? '';
     if (errno === 'ENOENT') return undefined;
     throw problem(path, 'cannot be read', errno, error);
   }

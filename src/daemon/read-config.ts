@@ -1,6 +1,7 @@
 /** Reads the configuration: a TOML file, then the command line's flags over it. All problems are reported at once. */
 import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
+import { errnoOf } from '../base/errors.ts';
 import { type Config, DEFAULT_CONFIG_PATH } from './config.ts';
 import { CONFIG_KEYS } from './read-config-keys.ts';
 import { type ConfigKey, configSchema, type ConfigValues } from './read-config-schema.ts';
@@ -47,7 +48,7 @@ export async function loadConfig(path: string | undefined, flags: ConfigFlags = 
 }
 
 function unreadable(file: string, error: unknown, isDefault: boolean): ConfigProblem {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+  const code = errnoOf(error) ?? 'unknown error';
   if (code !== 'ENOENT') return { source: file, what: `cannot be read: ${code}` };
   if (!isDefault) return { source: file, what: 'does not exist' };
   return {

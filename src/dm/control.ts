@@ -1,6 +1,6 @@
 /** Opens /dev/mapper/control, or says what the machine lacks. */
 import { type FileHandle, open, readFile } from 'node:fs/promises';
-import { DmthinError, type ErrorDetail } from '../base/errors.ts';
+import { DmthinError, type ErrorDetail, errnoOf } from '../base/errors.ts';
 import { errnoError } from './errno.ts';
 
 const OP = 'open device-mapper';
@@ -22,7 +22,7 @@ export async function openControl(dev: string, misc = '/proc/misc'): Promise<Fil
   try {
     return await open(path, 'r+');
   } catch (error) {
-    const errno = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const errno = errnoOf(error) ?? '';
     if (errno === 'EPERM' || errno === 'EACCES') {
       throw errnoError(errno, { op: OP, what: `cannot open ${path}` }, error);
     }

@@ -11,7 +11,7 @@
 import { randomUUID } from 'node:crypto';
 import { constants, existsSync, readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
-import { DmthinError } from '../base/errors.ts';
+import { DmthinError, errnoOf } from '../base/errors.ts';
 import type { DmName } from '../base/units.ts';
 import type { DmInfo } from './client.ts';
 
@@ -114,5 +114,5 @@ function unless<T>(action: () => T, ...errnos: readonly string[]): T | undefined
 }
 
 function hasErrno(error: unknown, ...errnos: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && errnos.some((errno) => errno === error.code);
+  return errnos.includes(errnoOf(error) ?? '');
 }

@@ -1,7 +1,7 @@
 /** Reading a filesystem's own figures from its superblock, without mounting it. */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { DmthinError } from '../base/errors.ts';
+import { DmthinError, errnoOf } from '../base/errors.ts';
 import { deviceIo, openDevice } from '../base/open-device.ts';
 
 const OP = 'read superblock';
@@ -66,7 +66,7 @@ async function readAligned(device: FileHandle, head: Buffer): Promise<boolean> {
     await device.read(head, 0, head.length, 0);
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EINVAL') return false;
+    if (errnoOf(error) === 'EINVAL') return false;
     throw error;
   }
 }

@@ -5,7 +5,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hasCode } from '../base/errors.ts';
+import { errnoOf, hasCode } from '../base/errors.ts';
 import { type Mounted, parseMountinfo } from '../base/mountinfo.ts';
 import { runChecked, type RunProcess } from '../base/process.ts';
 import type { FsType } from './types.ts';
@@ -80,7 +80,7 @@ async function namesIn(directory: string): Promise<string[]> {
   try {
     return await readdir(directory);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (errnoOf(error) === 'ENOENT') return [];
     throw error;
   }
 }

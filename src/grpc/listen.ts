@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, rename, rm, unlink } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { dirname, join } from 'node:path';
-import { DmthinError } from '../base/errors.ts';
+import { DmthinError, errnoOf } from '../base/errors.ts';
 import { MAX_SOCKET_PATH_BYTES, probeSocket } from './address.ts';
 
 const OP = 'listen';
@@ -144,8 +144,4 @@ function explain(error: unknown, path: string): DmthinError {
     },
     error,
   );
-}
-
-function errnoOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

@@ -5,7 +5,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, rm, rmdir, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { DmthinError, type ErrorDetail } from '../base/errors.ts';
+import { DmthinError, type ErrorDetail, errnoOf } from '../base/errors.ts';
 import { runChecked, type RunProcess } from '../base/process.ts';
 import { type Bytes, bytes, sectors, sectorsToBytes } from '../base/units.ts';
 import { errnoError } from '../dm/errno.ts';
@@ -221,10 +221,6 @@ function deviceNumber(rdev: bigint): string {
   const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn);
   const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
   return `${major.toString()}:${minor.toString()}`;
-}
-
-function errnoOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 function absentAsUndefined(error: unknown): undefined {
