@@ -7,7 +7,7 @@ import type { Config } from '../daemon/config.ts';
 import type { DmClient } from '../dm/client.ts';
 import type { BlockDevices } from '../pool/block-devices.ts';
 import type { FindDeviceUsers } from '../pool/device-users.ts';
-import type { LockPool } from '../pool/provision-extend.ts';
+import type { PoolChanges } from '../pool/pool-changes.ts';
 import type { SnapshotInfo, Usage } from '../snapshotter/snapshotter.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -57,7 +57,7 @@ export interface CliDeps {
   readonly openDm: (transport: Transport) => Promise<DmClient>;
   readonly blockDevices: BlockDevices;
   readonly findDeviceUsers: FindDeviceUsers;
-  readonly lockPool: LockPool;
+  readonly poolChanges: PoolChanges;
   /** @returns undefined when there is no store in `rootPath`. @throws locked while a daemon has it. */
   readonly countSnapshots: (rootPath: string, pool: DmName) => Promise<number | undefined>;
 }

@@ -40,7 +40,7 @@ async function extend(name: DmName, options: ExtendOptions, deps: CliDeps): Prom
   const steps = await withDeviceMapper(options.transport, deps, (access) =>
     extendPool(
       { name, bytes: { data: dataSize, metadata } },
-      { ...access, lockPool: deps.lockPool },
+      { ...access, poolChanges: deps.poolChanges },
       { dryRun },
     ),
   );

@@ -5,7 +5,7 @@ import { createLog } from '../base/log.ts';
 import { runProcess } from '../base/process.ts';
 import { createBlockDevices } from '../pool/block-devices.ts';
 import { createFindDeviceUsers } from '../pool/device-users.ts';
-import { createLockPool } from '../pool/pool-lock.ts';
+import { createPoolChanges } from '../pool/pool-changes.ts';
 import type { CliDeps } from './deps.ts';
 import { processTerminal } from './terminal.ts';
 
@@ -31,7 +31,7 @@ export function processDeps(): CliDeps {
       (await import('../dm/open-client.ts')).openDmClient(transport, { run: runProcess }),
     blockDevices: createBlockDevices(runProcess),
     findDeviceUsers: createFindDeviceUsers(),
-    lockPool: createLockPool(),
+    poolChanges: createPoolChanges(),
     countSnapshots: async (rootPath, pool) =>
       (await import('../store/count.ts')).countSnapshotsOfPool(rootPath, pool),
   };

@@ -16,8 +16,9 @@ import { createHealthService } from '../grpc/health.ts';
 import { startServer } from '../grpc/server.ts';
 import { createSnapshotsService } from '../grpc/service.ts';
 import { createBlockDevices } from '../pool/block-devices.ts';
-import { createLockPool } from '../pool/pool-lock.ts';
+import { createPoolChanges } from '../pool/pool-changes.ts';
 import { createSpaceKeeper } from '../pool/space-keeper.ts';
+import { createFinishChange } from '../pool/swap-table.ts';
 import { openStore, type Store, type StoreOptions } from '../store/store.ts';
 import { createAssemblePool } from './assemble-pool.ts';
 import { chooseSocket } from '../systemd/activation.ts';
@@ -89,18 +90,22 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   });
   stack.defer(() => core.endGeneration());
   stack.defer(() => core.removals.stop());
+  const poolChanges = createPoolChanges();
+  const finishChange = createFinishChange(config.poolName, { dm, poolChanges, log });
+  await finishChange();
   await core.gate.check();
   const tellState = createTellState(manager, core.gate, config.poolName);
   const keeper = createSpaceKeeper({
     ...{ dm, devices, log },
     name: config.poolName,
-    lockPool: createLockPool(),
+    poolChanges,
     maxDataBytes: config.pool.maxDataBytes,
     runCommand: onLowSpace === undefined ? undefined : createLowSpaceCommand(onLowSpace, run, log),
   });
   stack.defer(
     watchPool({
       check: async () => {
+        await finishChange();
         await core.gate.check();
         await tellState();
         await keeper.check();

@@ -1,9 +1,10 @@
 /** Grows a live pool, with its snapshots in use. */
-import { DmthinError, toDmthinError } from '../base/errors.ts';
+import { DmthinError } from '../base/errors.ts';
 import { bytesToSectors, type DmName } from '../base/units.ts';
 import { METADATA_BLOCK_BYTES, parsePoolStatus } from '../dm/status.ts';
-import { linearTable, parsePoolTable, poolTable, type PoolTable } from '../dm/tables.ts';
+import { linearTable, poolTable } from '../dm/tables.ts';
 import { isLvmUuid } from './lvm-names.ts';
+import type { PoolChanges } from './pool-changes.ts';
 import { readBacking } from './provision-backing.ts';
 import {
   type ExtendFacts,
@@ -16,16 +17,15 @@ import { readParts } from './provision-disk.ts';
 import { readLivePool } from './provision-facts.ts';
 import type { ProvisionDeps, Role } from './provision-request.ts';
 import { noPool } from './provision-status.ts';
-
-/** Keeps others from growing the same pool at the same time. @throws locked while somebody does. */
-export type LockPool = (name: DmName) => { release(): void };
+import { finishChange, swapTable } from './swap-table.ts';
 
 export interface ExtendDeps extends ProvisionDeps {
-  readonly lockPool: LockPool;
+  readonly poolChanges: PoolChanges;
 }
 
 /**
- * Every step can be repeated: after a failure half-way the same request does the rest.
+ * Every step can be repeated: after a failure half-way the same request does the rest. What a dead process left suspended
+ * goes on first.
  * @throws not_found; failed_precondition, invalid_argument, locked with nothing changed; what a step throws.
  */
 export async function extendPool(
@@ -34,14 +34,29 @@ export async function extendPool(
   options: { readonly dryRun?: boolean } = {},
 ): Promise<ExtendStep[]> {
   const { name } = request;
-  const lock = deps.lockPool(name);
+  const { poolChanges } = deps;
+  const dryRun = options.dryRun === true;
+  const lock = poolChanges.lock(name);
   try {
+    if (!dryRun) await finishChange(name, deps);
     const steps = planExtend(request, await readFacts(name, deps));
-    if (options.dryRun !== true) for (const step of steps) await applyStep(name, step, deps);
+    if (dryRun || steps.length === 0) return steps;
+    await poolChanges.begin(
+      name,
+      steps.flatMap((step) => changedDevice(name, step)),
+    );
+    for (const step of steps) await applyStep(name, step, deps);
+    await poolChanges.end(name);
     return steps;
   } finally {
     lock.release();
   }
+}
+
+/** The device whose table a step changes. */
+function changedDevice(pool: DmName, step: ExtendStep): DmName[] {
+  if (step.do === 'grow_part') return [step.part.name];
+  return step.do === 'reload' ? [pool] : [];
 }
 
 async function readFacts(name: DmName, { dm, devices }: ExtendDeps): Promise<ExtendFacts> {
@@ -87,42 +102,15 @@ async function applyStep(name: DmName, step: ExtendStep, deps: ExtendDeps): Prom
       return;
     case 'grow_part': {
       const { name: part, disk, offset } = step.part;
-      await deps.dm.load(part, [linearTable(bytesToSectors(step.sizeBytes), disk, offset)]);
-      await deps.dm.suspend(part, { noFlush: true, skipLockfs: true });
-      await deps.dm.resume(part);
+      await swapTable(part, [linearTable(bytesToSectors(step.sizeBytes), disk, offset)], deps.dm);
       return;
     }
     case 'reload':
-      await reload(name, step.table, deps);
+      await swapTable(name, [poolTable(step.table)], deps.dm);
       await checkGrown(name, step, deps);
       return;
     default:
       step satisfies never;
-  }
-}
-
-/**
- * Without a flush: writes that wait for space end only when the pool has grown.
- * INVARIANT: the pool does not stay suspended, because then every snapshot's I/O hangs: a table that the kernel refuses
- * at the last moment is replaced by the one it had.
- */
-async function reload(name: DmName, table: PoolTable, { dm }: ExtendDeps): Promise<void> {
-  const before = parsePoolTable(name, await dm.table(name));
-  await dm.load(name, [poolTable(table)]);
-  try {
-    await dm.suspend(name, { noFlush: true, skipLockfs: true });
-    await dm.resume(name);
-  } catch (cause) {
-    const error = toDmthinError(cause, 'grow the pool');
-    try {
-      await dm.load(name, [poolTable(before)]);
-      await dm.resume(name);
-    } catch (second) {
-      const { message } = toDmthinError(second, 'resume');
-      const what = `${error.detail.what}; and the pool stays suspended: ${message}`;
-      throw error.with({ what, nextStep: `dmsetup resume ${name}; the kernel log has the reason: dmesg` });
-    }
-    throw error;
   }
 }
 

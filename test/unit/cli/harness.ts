@@ -4,6 +4,7 @@ import { silentLog } from '../../../src/base/log.ts';
 import type { CliDeps } from '../../../src/cli/deps.ts';
 import { runCli } from '../../../src/cli/program.ts';
 import { createMachine, type Machine } from '../../fakes/machine.ts';
+import { createFakePoolChanges } from '../../fakes/pool-changes.ts';
 
 export interface CliRun {
   readonly code: number;
@@ -40,7 +41,7 @@ export function createCli(overrides: Partial<CliDeps> = {}, machine = createMach
     openDm: () => Promise.resolve(machine.dm),
     blockDevices: machine.devices,
     findDeviceUsers: () => Promise.resolve([]),
-    lockPool: () => ({ release: () => undefined }),
+    poolChanges: createFakePoolChanges(),
     countSnapshots: () => Promise.resolve(undefined),
     ...overrides,
   };

@@ -6,6 +6,7 @@ import { parsePoolTable } from '../../../src/dm/tables.ts';
 import { ensurePool } from '../../../src/pool/provision-ensure.ts';
 import { extendPool } from '../../../src/pool/provision-extend.ts';
 import type { PoolBacking } from '../../../src/pool/provision-request.ts';
+import { createFakePoolChanges } from '../../fakes/pool-changes.ts';
 import { createMachine, type Machine } from '../../fakes/machine.ts';
 import { refuses } from '../../refuses.ts';
 
@@ -28,10 +29,16 @@ async function withPool(backing: PoolBacking = FILES): Promise<Machine> {
   return machine;
 }
 
-function extend(machine: Machine, data?: number, metadata?: number, dryRun = false) {
+function extend(
+  machine: Machine,
+  data?: number,
+  metadata?: number,
+  dryRun = false,
+  poolChanges = createFakePoolChanges(),
+) {
   const sized = (value?: number): Bytes | undefined => (value === undefined ? undefined : bytes(value));
   const request = { name: POOL, bytes: { data: sized(data), metadata: sized(metadata) } };
-  return extendPool(request, { ...machine, lockPool: () => ({ release: () => undefined }) }, { dryRun });
+  return extendPool(request, { ...machine, poolChanges }, { dryRun });
 }
 
 const tableOf = ({ kernel }: Machine) => parsePoolTable(POOL, kernel.table(POOL));
@@ -96,6 +103,7 @@ describe('pool extend', () => {
 
   it('leaves the pool with its old table and not suspended when the kernel refuses the new one', async () => {
     const machine = await withPool();
+    const poolChanges = createFakePoolChanges();
     let calls = 0;
     const dm = {
       ...machine.dm,
@@ -106,8 +114,7 @@ describe('pool extend', () => {
       },
     };
     const request = { name: POOL, bytes: { data: bytes(2 * GIB), metadata: undefined } };
-    const lockPool = () => ({ release: () => undefined });
-    await refuses(extendPool(request, { ...machine, dm, lockPool }), 'internal', /injected.*ENOMEM/);
+    await refuses(extendPool(request, { ...machine, dm, poolChanges }), 'internal', /injected.*ENOMEM/);
     assert.equal(machine.kernel.info(POOL)?.suspended, false);
     assert.equal(tableOf(machine).length, GIB / 512);
     await extend(machine, 2 * GIB);
@@ -116,9 +123,13 @@ describe('pool extend', () => {
 
   it('says so when the kernel answers success and has not grown', async () => {
     const machine = await withPool();
+    const poolChanges = createFakePoolChanges();
     const dm = { ...machine.dm, load: () => Promise.resolve() };
     const request = { name: POOL, bytes: { data: bytes(2 * GIB), metadata: undefined } };
-    const lockPool = () => ({ release: () => undefined });
-    await refuses(extendPool(request, { ...machine, dm, lockPool }), 'internal', /did not take the new size/);
+    await refuses(
+      extendPool(request, { ...machine, dm, poolChanges }),
+      'internal',
+      /did not take the new size/,
+    );
   });
 });

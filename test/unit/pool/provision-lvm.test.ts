@@ -7,6 +7,7 @@ import { deactivatePool } from '../../../src/pool/provision-deactivate.ts';
 import { destroyPool } from '../../../src/pool/provision-destroy.ts';
 import { extendPool } from '../../../src/pool/provision-extend.ts';
 import { adoptLvmPool } from '../../../src/pool/provision-lvm.ts';
+import { createFakePoolChanges } from '../../fakes/pool-changes.ts';
 import { createMachine, type Machine } from '../../fakes/machine.ts';
 import { refuses } from '../../refuses.ts';
 
@@ -77,9 +78,9 @@ describe("a pool of LVM's", () => {
     const machine = createMachine();
     addPool(machine);
     machine.addDisk('/dev/data', 2 ** 31);
-    const lockPool = () => ({ release: () => undefined });
+    const poolChanges = createFakePoolChanges();
     const request = { name: LAYERED, bytes: { data: undefined, metadata: undefined } };
-    await refuses(extendPool(request, { ...machine, lockPool }), 'failed_precondition', /lvextend/);
+    await refuses(extendPool(request, { ...machine, poolChanges }), 'failed_precondition', /lvextend/);
     const destroy = { name: LAYERED, loopDirectory: undefined, deleteFiles: true };
     const countSnapshots = () => Promise.resolve(undefined);
     await refuses(destroyPool(destroy, { ...machine, countSnapshots }), 'failed_precondition', /lvremove/);

@@ -6,6 +6,7 @@ import { type Bytes, bytes, dmName } from '../../../src/base/units.ts';
 import { ensurePool } from '../../../src/pool/provision-ensure.ts';
 import type { PoolBacking } from '../../../src/pool/provision-request.ts';
 import { createSpaceKeeper, type LowSpace, type SpaceKeeperOptions } from '../../../src/pool/space-keeper.ts';
+import { createFakePoolChanges } from '../../fakes/pool-changes.ts';
 import { createMachine } from '../../fakes/machine.ts';
 
 const POOL = dmName('p');
@@ -29,7 +30,7 @@ async function createKept(max?: Bytes, backing: PoolBacking = FILES, more: Parti
   const keeper = createSpaceKeeper({
     ...machine,
     name: POOL,
-    lockPool: () => ({ release: () => undefined }),
+    poolChanges: createFakePoolChanges(),
     maxDataBytes: max,
     runCommand: (low) => {
       told.push(low);
@@ -148,10 +149,11 @@ describe('the keeper of space', () => {
   });
 
   it('lets somebody else finish who is growing it', async () => {
-    const lockPool = () => {
+    const lock = () => {
       throw new DmthinError('locked', { op: 'lock', what: 'another' });
     };
-    const { keeper, use, told } = await createKept(bytes(2 * GIB), FILES, { lockPool });
+    const poolChanges = { ...createFakePoolChanges(), lock };
+    const { keeper, use, told } = await createKept(bytes(2 * GIB), FILES, { poolChanges });
     use(85);
     await keeper.check();
     assert.equal(told.length, 0);
