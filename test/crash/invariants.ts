@@ -4,6 +4,7 @@ import { bytesToSectors, type DmName, dmName, type DeviceId } from '../../src/ba
 import { devicePath } from '../../src/dm/client.ts';
 import { thinTable } from '../../src/dm/tables.ts';
 import { deviceUuid, snapshotDeviceName } from '../../src/pool/names.ts';
+import { createPoolChanges } from '../../src/pool/pool-changes.ts';
 import { isVisible, type SnapshotRecord } from '../../src/store/records.ts';
 import { readLoops, readMapperEntries, readMounts, readTemporaryMountPoints } from './machine-state.ts';
 import { readStore, type StoreContents } from './read-store.ts';
@@ -44,6 +45,11 @@ async function comparePool(world: World, { snapshots, bases, owners }: StoreCont
   for (const id of known.keys()) if (!owners.has(id)) problems.push(`id ${id} is used, but not given out`);
   const { heldRoot } = await world.node.poolStatus();
   if (heldRoot !== undefined) problems.push('the pool holds a metadata snapshot');
+  const pool = await world.dm.info(world.poolName);
+  if (pool?.suspended !== false) problems.push('the pool is suspended');
+  if (pool?.inactive !== false) problems.push('the pool has a table that waits');
+  const changing = await createPoolChanges().underWay(world.poolName);
+  if (changing.length > 0) problems.push(`${changing.join(', ')} is noted as being changed`);
   return problems;
 }
 

@@ -56,6 +56,13 @@ export const MUTATIONS: readonly Mutation[] = [
     scenarios: ['commit-open'],
   },
   {
+    name: 'growth-not-noted',
+    breaks: 'a growth does not note which devices it is about to suspend',
+    file: 'src/pool/provision-extend.ts',
+    edits: [{ find: 'steps.flatMap((step) => changedDevice(name, step))', replace: '[]' }],
+    scenarios: ['grow'],
+  },
+  {
     name: 'delete-before-mark',
     breaks: 'Remove deletes the device before the removal is durable',
     file: 'src/snapshotter/remove.ts',

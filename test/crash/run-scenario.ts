@@ -57,7 +57,7 @@ export async function runScenario(
   };
 
   async function round(killAt?: number): Promise<RoundResult> {
-    session ??= await createSession(options);
+    session ??= await createSession({ ...options, dataBytes: scenario.dataBytes });
     const result = await runRound(scenario, session, killAt);
     if (result.problems.length === 0) return result;
     const point = killAt === undefined ? undefined : `${killAt} (${trace[killAt - 1] ?? ''})`;

@@ -23,6 +23,8 @@ export interface Scenario {
   readonly config?: (round: number, world: World) => Partial<Config>;
   /** `operation`: the running daemon dies. `start`: the next daemon dies while it starts, after `before`. */
   readonly dies: 'operation' | 'start';
+  /** Size of the pool's data, where it matters. */
+  readonly dataBytes?: number;
   /** Its worlds are used for nothing else, and have no layer. */
   readonly ownWorld?: boolean;
   /** Makes what the operation needs; of a start: lets the daemon before it die. */

@@ -7,6 +7,7 @@ import { devicePath } from '../../src/dm/client.ts';
 import { MAX_SIZE_LABEL } from '../../src/snapshotter/context.ts';
 import { LAYER, requireChild } from './layer.ts';
 import { again, removeAll, type Round, type Scenario } from './scenario.ts';
+import { GROW } from './scenario-grow.ts';
 import { RECOVERY_SCENARIOS } from './scenarios-recovery.ts';
 import { BASE_BYTES, deviceOf, digestDevice, scribble, type World } from './world.ts';
 
@@ -169,6 +170,7 @@ export const SCENARIOS: readonly Scenario[] = [
   }),
   update,
   base,
+  GROW,
   ...RECOVERY_SCENARIOS,
   through('thread', child),
   through('dmsetup', child),

@@ -15,6 +15,7 @@ export interface Start {
 export interface SessionOptions {
   readonly mutation?: string | undefined;
   readonly compileCache: string;
+  readonly dataBytes?: number | undefined;
 }
 
 export interface Session extends AsyncDisposable {
@@ -35,7 +36,7 @@ export interface Session extends AsyncDisposable {
 }
 
 export async function createSession(options: SessionOptions): Promise<Session> {
-  const world = await createWorld();
+  const world = await createWorld(options.dataBytes);
   let number = 0;
   let victim: Victim | undefined;
   let startedAs = '';

@@ -38,9 +38,9 @@ export interface World extends AsyncDisposable {
   readonly mounted: ReadonlySet<string>;
 }
 
-export async function createWorld(): Promise<World> {
+export async function createWorld(dataBytes = 256 * MiB): Promise<World> {
   await using stack = new AsyncDisposableStack();
-  const node = await createNode({ dataBytes: 256 * MiB, ownPool: true });
+  const node = await createNode({ dataBytes, ownPool: true });
   stack.defer(() => node[Symbol.asyncDispose]());
   const { dm, poolName } = node;
   const mounted = new Set<string>();
@@ -51,8 +51,9 @@ export async function createWorld(): Promise<World> {
     await rm(directory, { recursive: true });
   }
 
-  // Whatever state a failed round left, the pool must go: frozen devices first, or unmounting waits for them.
+  // Whatever state a failed round left, the pool must go: what is suspended first, or unmounting waits for it.
   stack.defer(async () => {
+    await dm.resume(poolName).catch(() => undefined);
     for (const { name } of await dm.list()) {
       if (name.startsWith(`${poolName}-`)) await dm.resume(name).catch(() => undefined);
     }

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { runChecked, runProcess } from '../../src/base/process.ts';
 
 export interface LoopDevices extends AsyncDisposable {
-  /** A new device of `sizeBytes` zeros. @returns its path, /dev/loopN. */
-  attach(sizeBytes: number): Promise<string>;
+  /** A new device of `sizeBytes` zeros, in a file of that name. @returns its path, /dev/loopN. */
+  attach(sizeBytes: number, fileName?: string): Promise<string>;
   /** The file behind a device of ours. */
   fileOf(device: string): string;
 }
@@ -18,8 +18,8 @@ export async function createLoopDevices(
   const directory = await mkdtemp(join(below, 'loop-'));
   const files = new Map<string, string>();
   return {
-    async attach(sizeBytes) {
-      const path = join(directory, `${files.size}.img`);
+    async attach(sizeBytes, fileName = `${files.size}.img`) {
+      const path = join(directory, fileName);
       await using file = await open(path, 'wx');
       await file.truncate(sizeBytes);
       const device = (await runChecked(runProcess, 'losetup', ['--find', '--show', path])).trim();

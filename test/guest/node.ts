@@ -14,6 +14,7 @@ import { parsePoolStatus, type HealthyPoolStatus } from '../../src/dm/status.ts'
 import { poolTable, type PoolFeature } from '../../src/dm/tables.ts';
 import { connect, type SnapshotsClient } from '../../src/grpc/client.ts';
 import { poolUuid } from '../../src/pool/names.ts';
+import { loopFilePaths } from '../../src/pool/provision-facts.ts';
 import type { Mount } from '../../src/snapshotter/snapshotter.ts';
 import { createLoopDevices } from './loop-devices.ts';
 import { NO_POOL } from '../fakes/pool-settings.ts';
@@ -24,7 +25,7 @@ export interface NodeOptions {
   readonly dataBytes?: number;
   readonly metadataBytes?: number;
   readonly features?: readonly PoolFeature[];
-  /** The pool is one that dmthin made: it bears dmthin's uuid, and generations are counted in it. */
+  /** The pool is one that dmthin made: uuid and files are named so, generations are counted in it, and it can grow. */
   readonly ownPool?: boolean;
 }
 
@@ -73,12 +74,13 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
   const directory = await mkdtemp(join(process.env['DMTHIN_DISK'] ?? tmpdir(), 'node-'));
   stack.defer(() => rm(directory, { recursive: true }));
   const loops = stack.use(await createLoopDevices());
-  const metadataDevice = await loops.attach(metadataBytes);
-  const dataDevice = await loops.attach(dataBytes);
-  const dm = await openDmClient('auto', { run: runProcess, log: silentLog });
-  stack.defer(() => dm.close());
   count += 1;
   const poolName = dmName(`test${process.pid}-${count}`);
+  const files = ownPool ? loopFilePaths(poolName, '') : undefined;
+  const metadataDevice = await loops.attach(metadataBytes, files?.metadata);
+  const dataDevice = await loops.attach(dataBytes, files?.data);
+  const dm = await openDmClient('auto', { run: runProcess, log: silentLog });
+  stack.defer(() => dm.close());
 
   async function createPool(poolFeatures: readonly PoolFeature[] = features): Promise<void> {
     const table = poolTable({
