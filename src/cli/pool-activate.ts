@@ -48,7 +48,7 @@ async function activate(name: DmName, options: ActivateOptions, deps: CliDeps): 
   const described = await describePool(name, options);
   const dryRun = options.dryRun === true;
   const { outcome, steps } = await withDeviceMapper(options.transport, deps, (access) =>
-    ensurePool(described, access, { dryRun }),
+    ensurePool(described, { ...access, poolChanges: deps.poolChanges }, { dryRun }),
   );
   const title = outcome === 'present' ? `pool ${name} is active already` : `pool ${name} is active`;
   printSteps(deps.terminal, {

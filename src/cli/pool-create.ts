@@ -65,7 +65,7 @@ async function create(name: DmName | undefined, options: CreateOptions, deps: Cl
   };
   const dryRun = options.dryRun === true;
   const result = await withDeviceMapper(options.transport, deps, (access) =>
-    createPool(request, access, { dryRun }),
+    createPool(request, { ...access, poolChanges: deps.poolChanges }, { dryRun }),
   );
   if (options.json === true) {
     printJson(deps.terminal, {

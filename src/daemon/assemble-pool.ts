@@ -3,11 +3,11 @@ import { toDmthinError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { DmName } from '../base/units.ts';
 import { ensurePool } from '../pool/provision-ensure.ts';
-import type { ProvisionDeps } from '../pool/provision-request.ts';
+import type { ChangeDeps } from '../pool/provision-request.ts';
 import type { Store } from '../store/store.ts';
 import type { PoolSettings } from './config.ts';
 
-export interface AssembleOptions extends ProvisionDeps {
+export interface AssembleOptions extends ChangeDeps {
   readonly name: DmName;
   readonly settings: PoolSettings;
   readonly store: Store;

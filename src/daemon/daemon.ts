@@ -77,12 +77,13 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   stack.defer(() => dm.close());
 
   const devices = createBlockDevices(run);
+  const poolChanges = createPoolChanges();
   const { onLowSpace } = config.pool;
   const core = createCore({
     ...coreOptions(config, { store, dm, run, log }),
     serving: true,
     assemblePool: createAssemblePool({
-      ...{ store, dm, devices, log },
+      ...{ store, dm, devices, poolChanges, log },
       name: config.poolName,
       settings: config.pool,
     }),
@@ -90,7 +91,6 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   });
   stack.defer(() => core.endGeneration());
   stack.defer(() => core.removals.stop());
-  const poolChanges = createPoolChanges();
   const finishChange = createFinishChange(config.poolName, { dm, poolChanges, log });
   await finishChange();
   await core.gate.check();

@@ -2,7 +2,7 @@
 import type { LvmVolume } from './lvm-names.ts';
 import { describeStep } from './provision-apply.ts';
 import { volumePaths } from './provision-facts.ts';
-import type { PoolBacking, PoolRequest, ProvisionDeps, Role } from './provision-request.ts';
+import type { ChangeDeps, PoolBacking, PoolRequest, ProvisionDeps, Role } from './provision-request.ts';
 import { adoptLvmPool, describeAdoption } from './provision-lvm.ts';
 import { createPool, type ProvisionResult } from './provision.ts';
 
@@ -24,7 +24,7 @@ export interface EnsureResult {
  */
 export async function ensurePool(
   described: DescribedPool,
-  deps: ProvisionDeps,
+  deps: ChangeDeps,
   options: { readonly dryRun?: boolean } = {},
 ): Promise<EnsureResult> {
   const { name, backing } = described;

@@ -4,7 +4,6 @@ import { bytesToSectors, type DmName } from '../base/units.ts';
 import { METADATA_BLOCK_BYTES, parsePoolStatus } from '../dm/status.ts';
 import { linearTable, poolTable } from '../dm/tables.ts';
 import { isLvmUuid } from './lvm-names.ts';
-import type { PoolChanges } from './pool-changes.ts';
 import { readBacking } from './provision-backing.ts';
 import {
   type ExtendFacts,
@@ -15,13 +14,9 @@ import {
 } from './provision-extend-plan.ts';
 import { readParts } from './provision-disk.ts';
 import { readLivePool } from './provision-facts.ts';
-import type { ProvisionDeps, Role } from './provision-request.ts';
+import type { ChangeDeps, Role } from './provision-request.ts';
 import { noPool } from './provision-status.ts';
 import { finishChange, swapTable } from './swap-table.ts';
-
-export interface ExtendDeps extends ProvisionDeps {
-  readonly poolChanges: PoolChanges;
-}
 
 /**
  * Every step can be repeated: after a failure half-way the same request does the rest. What a dead process left suspended
@@ -30,7 +25,7 @@ export interface ExtendDeps extends ProvisionDeps {
  */
 export async function extendPool(
   request: ExtendRequest,
-  deps: ExtendDeps,
+  deps: ChangeDeps,
   options: { readonly dryRun?: boolean } = {},
 ): Promise<ExtendStep[]> {
   const { name } = request;
@@ -59,7 +54,7 @@ function changedDevice(pool: DmName, step: ExtendStep): DmName[] {
   return step.do === 'reload' ? [pool] : [];
 }
 
-async function readFacts(name: DmName, { dm, devices }: ExtendDeps): Promise<ExtendFacts> {
+async function readFacts(name: DmName, { dm, devices }: ChangeDeps): Promise<ExtendFacts> {
   const live = await readLivePool(dm, name);
   const info = await dm.info(name);
   if (live.kind !== 'pool' || info === undefined) throw noPool('pool extend', name, live.kind);
@@ -92,7 +87,7 @@ async function readFacts(name: DmName, { dm, devices }: ExtendDeps): Promise<Ext
   };
 }
 
-async function applyStep(name: DmName, step: ExtendStep, deps: ExtendDeps): Promise<void> {
+async function applyStep(name: DmName, step: ExtendStep, deps: ChangeDeps): Promise<void> {
   switch (step.do) {
     case 'grow_file':
       await deps.devices.growFile(step.file, step.sizeBytes);
@@ -118,7 +113,7 @@ async function applyStep(name: DmName, step: ExtendStep, deps: ExtendDeps): Prom
 async function checkGrown(
   name: DmName,
   { table, grows }: Extract<ExtendStep, { do: 'reload' }>,
-  { dm }: ExtendDeps,
+  { dm }: ChangeDeps,
 ): Promise<void> {
   const status = parsePoolStatus(name, await dm.status(name, { noFlush: false }));
   const has = (role: 'data' | 'metadata'): boolean => {

@@ -1,4 +1,5 @@
 /** What a pool is asked to be, and the words in which one speaks of what is there. */
+import type { PoolChanges } from './pool-changes.ts';
 import type { Bytes, DmName, Sectors } from '../base/units.ts';
 import type { DmClient } from '../dm/client.ts';
 import type { PoolTable } from '../dm/tables.ts';
@@ -40,6 +41,10 @@ export interface PoolRequest {
 export interface ProvisionDeps {
   readonly dm: DmClient;
   readonly devices: BlockDevices;
+}
+
+export interface ChangeDeps extends ProvisionDeps {
+  readonly poolChanges: PoolChanges;
 }
 
 export const ROLES = ['data', 'metadata'] as const;

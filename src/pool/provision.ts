@@ -1,12 +1,13 @@
 /** Makes or assembles a thin pool, so that the same request twice, or after a reboot, ends in the same pool. */
 import { formatSize, type DmName } from '../base/units.ts';
 import { DmthinError } from '../base/errors.ts';
+import { removeHalfMadePool } from './half-made-pool.ts';
 import { MAX_POOL_NAME_LENGTH } from './names.ts';
 import { applyPlan } from './provision-apply.ts';
 import { formatLine } from '../dm/parse.ts';
 import { poolTable } from '../dm/tables.ts';
 import { type PoolFacts, readPoolFacts } from './provision-facts.ts';
-import type { PoolRequest, ProvisionDeps, Role } from './provision-request.ts';
+import type { ChangeDeps, PoolRequest, ProvisionDeps, Role } from './provision-request.ts';
 import { type Plan, planPool, type PoolGeometry, type Step } from './provision-plan.ts';
 
 export interface ProvisionResult {
@@ -21,15 +22,33 @@ export interface ProvisionResult {
 }
 
 /**
- * @throws already_exists, failed_precondition, busy, not_found, invalid_argument with nothing changed; what a step
+ * What a dead process had begun to make goes first.
+ * @throws locked, already_exists, failed_precondition, busy, not_found, invalid_argument with nothing changed; what a step
  *   throws with everything taken back.
  */
 export async function createPool(
   request: PoolRequest,
-  deps: ProvisionDeps,
+  deps: ChangeDeps,
   options: { readonly dryRun?: boolean } = {},
 ): Promise<ProvisionResult> {
-  checkName(request.name);
+  const { name } = request;
+  checkName(name);
+  if (options.dryRun === true || (await deps.dm.info(name))?.live === true)
+    return provision(request, deps, options);
+  const lock = deps.poolChanges.lock(name);
+  try {
+    await removeHalfMadePool(name, deps.dm);
+    return await provision(request, deps, options);
+  } finally {
+    lock.release();
+  }
+}
+
+async function provision(
+  request: PoolRequest,
+  deps: ProvisionDeps,
+  options: { readonly dryRun?: boolean },
+): Promise<ProvisionResult> {
   const facts = await readPoolFacts(request, deps);
   const plan = planPool(request, facts);
   if (options.dryRun !== true) await applyPlan(plan, request.name, deps);

@@ -14,11 +14,11 @@ import type { Log } from '../base/log.ts';
 import { type Bytes, type DmName, formatSize, type Sectors } from '../base/units.ts';
 import { type HealthyPoolStatus, parsePoolStatus } from '../dm/status.ts';
 import { type Backing, readBacking } from './provision-backing.ts';
-import { extendPool, type ExtendDeps } from './provision-extend.ts';
+import { extendPool } from './provision-extend.ts';
 import { describeExtendStep } from './provision-extend-plan.ts';
 import { readLivePool } from './provision-facts.ts';
 import { isLvmPool } from './provision-lvm.ts';
-import { type Role, ROLES } from './provision-request.ts';
+import { type ChangeDeps, type Role, ROLES } from './provision-request.ts';
 import { freePercentOf, lowLevel, nextSize } from './space.ts';
 
 /** What the operator's command is told. */
@@ -31,7 +31,7 @@ export interface LowSpace {
   readonly poolStatus: string;
 }
 
-export interface SpaceKeeperOptions extends ExtendDeps {
+export interface SpaceKeeperOptions extends ChangeDeps {
   readonly name: DmName;
   /** How large the data of a pool on loop files may grow by itself; undefined: it does not. */
   readonly maxDataBytes: Bytes | undefined;

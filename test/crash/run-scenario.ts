@@ -57,7 +57,7 @@ export async function runScenario(
   };
 
   async function round(killAt?: number): Promise<RoundResult> {
-    session ??= await createSession({ ...options, dataBytes: scenario.dataBytes });
+    session ??= await createSession({ ...options, world: scenario.ownWorld });
     const result = await runRound(scenario, session, killAt);
     if (result.problems.length === 0) return result;
     const point = killAt === undefined ? undefined : `${killAt} (${trace[killAt - 1] ?? ''})`;
@@ -69,7 +69,7 @@ export async function runScenario(
 
   let trace: readonly string[] = [];
   try {
-    if (scenario.ownWorld === true) await drop();
+    if (scenario.ownWorld !== undefined) await drop();
     ({ trace } = await round());
     const chosen =
       failures.length > 0
@@ -83,7 +83,7 @@ export async function runScenario(
       } else notReached.push(`${killAt} (${trace[killAt - 1] ?? ''})`);
       if (options.stopAtFailure && failures.length > 0) break;
     }
-    if (scenario.ownWorld === true) await drop();
+    if (scenario.ownWorld !== undefined) await drop();
     return { points, kills, notReached, failures, trace, session };
   } catch (error) {
     await drop();
@@ -111,7 +111,7 @@ async function runRound(
   const start = { config: world.config(scenario.config?.(number, world)), transport: scenario.transport };
   let death: Death = { trace: [], died: false };
   try {
-    if (scenario.ownWorld !== true) await session.ensureLayer(scenario.transport);
+    if (scenario.noLayer !== true) await session.ensureLayer(scenario.transport);
     const die = scenario.dies === 'start' ? dieInStart : dieInOperation;
     death = await die({ scenario, session, start, number, killAt });
     return { ...death, problems: await survive({ scenario, session, start, number }) };

@@ -48,8 +48,8 @@ export const GROW: Scenario = {
   operations: 1,
   transport: 'ioctl',
   dies: 'operation',
-  ownWorld: true,
-  dataBytes: 24 * MiB,
+  ownWorld: { dataBytes: 24 * MiB },
+  noLayer: true,
   config: () => ({ pool: { ...NO_POOL, maxDataBytes: bytes(4096 * MiB) } }),
   async before({ client, key, world }) {
     const { totalDataBlocks, usedDataBlocks } = await world.node.poolStatus();

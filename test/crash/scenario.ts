@@ -4,7 +4,7 @@ import { hasCode, type ErrorCode } from '../../src/base/errors.ts';
 import type { SnapshotsClient } from '../../src/grpc/client.ts';
 import type { VictimTransport } from './victim-dm.ts';
 import type { Victim } from './victim-process.ts';
-import type { World } from './world.ts';
+import type { World, WorldOptions } from './world.ts';
 
 /** One crash and what comes after it. */
 export interface Round {
@@ -23,10 +23,10 @@ export interface Scenario {
   readonly config?: (round: number, world: World) => Partial<Config>;
   /** `operation`: the running daemon dies. `start`: the next daemon dies while it starts, after `before`. */
   readonly dies: 'operation' | 'start';
-  /** Size of the pool's data, where it matters. */
-  readonly dataBytes?: number;
-  /** Its worlds are used for nothing else, and have no layer. */
-  readonly ownWorld?: boolean;
+  /** A world that is used for nothing else. */
+  readonly ownWorld?: WorldOptions;
+  /** Its world does not get the layer that most scenarios build on. */
+  readonly noLayer?: boolean;
   /** Makes what the operation needs; of a start: lets the daemon before it die. */
   readonly before?: (round: Round) => Promise<void>;
   /** What dies. Not for `start`. */

@@ -1,4 +1,5 @@
 /** Starts that die: the first of all, and those that recover from an earlier death. */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LAYER, requireChild } from './layer.ts';
 import { again, removeAll, type Round, type Scenario } from './scenario.ts';
@@ -10,7 +11,8 @@ const firstStart: Scenario = {
   operations: 1,
   transport: 'ioctl',
   dies: 'start',
-  ownWorld: true,
+  ownWorld: {},
+  noLayer: true,
   config: (round, world) => ({ rootPath: join(world.node.directory, `root-${round}`) }),
 };
 
@@ -70,4 +72,39 @@ const recovery: Scenario = {
   },
 };
 
-export const RECOVERY_SCENARIOS: readonly Scenario[] = [firstStart, recovery];
+/** The daemon makes the pool of its configuration: files, loop devices, the pool, a store. */
+const poolMade: Scenario = {
+  name: 'pool-made',
+  operations: 1,
+  transport: 'ioctl',
+  dies: 'start',
+  ownWorld: { describedPool: true },
+  noLayer: true,
+  async before({ victim, world }) {
+    await victim.kill();
+    await world.reboot();
+    for (const file of world.poolFiles) await rm(file);
+    await rm(world.config().rootPath, { recursive: true });
+  },
+  async repeat({ client, key }) {
+    await client.prepare(key, '');
+  },
+};
+
+/** After a reboot the daemon brings its pool back, with its snapshots. */
+const poolAssembled: Scenario = {
+  name: 'pool-assembled',
+  operations: 1,
+  transport: 'ioctl',
+  dies: 'start',
+  ownWorld: { describedPool: true },
+  async before({ client, key, victim, world }) {
+    await client.prepare(key, LAYER);
+    await victim.kill();
+    await world.reboot();
+  },
+  repeat: ({ client, key, world }) => requireChild(world, client, key),
+  after: ({ client, key }) => removeAll(client, key),
+};
+
+export const RECOVERY_SCENARIOS: readonly Scenario[] = [firstStart, recovery, poolMade, poolAssembled];

@@ -4,7 +4,7 @@ import { makeLayer } from './layer.ts';
 import type { Round } from './scenario.ts';
 import type { VictimTransport } from './victim-dm.ts';
 import { startVictim, type Victim } from './victim-process.ts';
-import { createWorld, type World } from './world.ts';
+import { createWorld, type World, type WorldOptions } from './world.ts';
 
 /** How a victim is started. */
 export interface Start {
@@ -15,7 +15,7 @@ export interface Start {
 export interface SessionOptions {
   readonly mutation?: string | undefined;
   readonly compileCache: string;
-  readonly dataBytes?: number | undefined;
+  readonly world?: WorldOptions | undefined;
 }
 
 export interface Session extends AsyncDisposable {
@@ -36,7 +36,7 @@ export interface Session extends AsyncDisposable {
 }
 
 export async function createSession(options: SessionOptions): Promise<Session> {
-  const world = await createWorld(options.dataBytes);
+  const world = await createWorld(options.world);
   let number = 0;
   let victim: Victim | undefined;
   let startedAs = '';

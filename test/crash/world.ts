@@ -7,8 +7,10 @@ import { runChecked, runProcess } from '../../src/base/process.ts';
 import { bytes, type DmName, dmName } from '../../src/base/units.ts';
 import type { Config } from '../../src/daemon/config.ts';
 import { devicePath, type DmClient } from '../../src/dm/client.ts';
+import { loopFilePaths } from '../../src/pool/provision-facts.ts';
 import { createListPoolDevices, type ListPoolDevices } from '../../src/pool/pool-devices.ts';
 import type { Mount } from '../../src/snapshotter/snapshotter.ts';
+import { createLoopPoolNode } from '../guest/loop-pool.ts';
 import { createNode, MiB, type TestNode } from '../guest/node.ts';
 import { readLoops, readMounts } from './machine-state.ts';
 
@@ -21,16 +23,29 @@ export interface Expected {
   readonly mayBeGone: boolean;
 }
 
+export interface WorldOptions {
+  readonly dataBytes?: number;
+  /** The daemon makes and assembles the pool by itself, on loop files. */
+  readonly describedPool?: boolean;
+}
+
+/** What a world needs of a test's node. */
+type WorldNode = Pick<TestNode, 'poolName' | 'dm' | 'directory' | 'config' | 'poolStatus'> & AsyncDisposable;
+
 export interface World extends AsyncDisposable {
-  readonly node: TestNode;
+  readonly node: WorldNode;
   readonly dm: DmClient;
   readonly poolName: DmName;
   readonly config: (overrides?: Partial<Config>) => Config;
   readonly listPoolDevices: ListPoolDevices;
   /** Contents by the name of their snapshot. */
   readonly contents: Map<string, Expected>;
-  /** The machine before the first start. */
+  /** The loop devices that belong here. */
   readonly loops: readonly string[];
+  /** Files that may have a loop device besides, one each. */
+  readonly poolFiles: readonly string[];
+  /** Pool, devices and loop devices go, as in a reboot; of a described pool. */
+  reboot(): Promise<void>;
   /** Mounts a snapshot, as containerd does, for longer than one call. @returns the directory. */
   mount(mounts: readonly Mount[]): Promise<string>;
   unmount(directory: string): Promise<void>;
@@ -38,9 +53,28 @@ export interface World extends AsyncDisposable {
   readonly mounted: ReadonlySet<string>;
 }
 
-export async function createWorld(dataBytes = 256 * MiB): Promise<World> {
+interface NodeAndPool {
+  readonly node: WorldNode;
+  readonly poolFiles: readonly string[];
+  readonly reboot: () => Promise<void>;
+}
+
+async function createWorldNode({ dataBytes = 256 * MiB, describedPool }: WorldOptions): Promise<NodeAndPool> {
+  if (describedPool !== true) {
+    const reboot = (): Promise<never> => Promise.reject(new Error('nobody would bring this pool back'));
+    return { node: await createNode({ dataBytes, ownPool: true }), poolFiles: [], reboot };
+  }
+  const described = await createLoopPoolNode(`data_size = "${dataBytes / MiB}M"`);
+  return {
+    node: { ...described, poolName: described.name, poolStatus: () => described.status() },
+    poolFiles: Object.values(loopFilePaths(described.name, described.files)),
+    reboot: () => described.forget(),
+  };
+}
+
+export async function createWorld(options: WorldOptions = {}): Promise<World> {
   await using stack = new AsyncDisposableStack();
-  const node = await createNode({ dataBytes, ownPool: true });
+  const { node, poolFiles, reboot } = await createWorldNode(options);
   stack.defer(() => node[Symbol.asyncDispose]());
   const { dm, poolName } = node;
   const mounted = new Set<string>();
@@ -63,7 +97,7 @@ export async function createWorld(dataBytes = 256 * MiB): Promise<World> {
   });
   const owned = stack.move();
   return {
-    ...{ node, dm, poolName, mounted, unmount },
+    ...{ node, dm, poolName, poolFiles, reboot, mounted, unmount },
     loops: await readLoops(),
     contents: new Map(),
     config: (overrides = {}) => node.config({ baseImageSizeBytes: bytes(BASE_BYTES), ...overrides }),

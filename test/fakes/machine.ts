@@ -5,7 +5,9 @@ import { type Bytes, bytes, dmName } from '../../src/base/units.ts';
 import type { DmClient } from '../../src/dm/client.ts';
 import { parsePoolTable } from '../../src/dm/tables.ts';
 import type { BlockDevices } from '../../src/pool/block-devices.ts';
+import type { PoolChanges } from '../../src/pool/pool-changes.ts';
 import { createFakeDmClient, createFakeKernel, type FakeKernel } from './dm-client.ts';
+import { createFakePoolChanges } from './pool-changes.ts';
 
 export interface FakeVolume {
   readonly kind: 'file' | 'block' | 'directory';
@@ -20,6 +22,7 @@ export interface Machine {
   readonly kernel: FakeKernel;
   readonly dm: DmClient;
   readonly devices: BlockDevices;
+  readonly poolChanges: PoolChanges;
   readonly volumes: Map<string, FakeVolume>;
   /** Loop device -> file. */
   readonly loops: Map<string, string>;
@@ -206,6 +209,7 @@ export function createMachine(): Machine {
     kernel,
     dm,
     devices,
+    poolChanges: createFakePoolChanges(),
     volumes,
     loops,
     changes,

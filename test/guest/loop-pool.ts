@@ -22,6 +22,7 @@ export interface LoopPoolNode extends AsyncDisposable {
   readonly files: string;
   /** The configuration as a file's text. */
   readonly configText: string;
+  config(overrides?: Partial<Config>): Config;
   serve(overrides?: Partial<Config>, options?: Partial<DaemonOptions>): Promise<Serving>;
   /** The kernel forgets devices, pool and loop devices, as in a reboot; the files stay. */
   forget(): Promise<void>;
@@ -53,7 +54,7 @@ ${table}
 `;
   const result = parseConfig(configText, 'test');
   if (!result.ok) throw new Error(JSON.stringify(result.problems));
-  const { config } = result;
+  const config = (overrides: Partial<Config> = {}): Config => ({ ...result.config, ...overrides });
 
   async function forget(): Promise<void> {
     const names = (await dm.list()).map((device) => device.name);
@@ -65,8 +66,8 @@ ${table}
   stack.defer(forget);
   const owned = stack.move();
   return {
-    ...{ name, dm, directory, files, configText, forget },
-    serve: (overrides, options) => serve({ ...config, ...overrides }, options),
+    ...{ name, dm, directory, files, configText, config, forget },
+    serve: (overrides, options) => serve(config(overrides), options),
     async status() {
       const status = parsePoolStatus(name, await dm.status(name, { noFlush: false }));
       if (status.kind !== 'ok') throw new Error(status.raw);

@@ -47,6 +47,8 @@ function withDisks(): Machine {
   return machine;
 }
 
+const tableOf = ({ kernel }: Machine) => parsePoolTable(POOL, kernel.table(POOL));
+
 /** The request is refused with this code and words, and nothing has changed. */
 async function refuses(
   machine: Machine,
@@ -167,6 +169,37 @@ describe('a pool on loop files', () => {
       await createPool(loopRequest(), machine);
       assert.deepEqual(machine.state(), whole.state(), `cut at ${cut}`);
     }
+  });
+
+  it('is made where a process died before its device had a table', async () => {
+    const whole = createMachine();
+    await createPool(loopRequest(), whole);
+    const machine = createMachine();
+    for (const [name, uuid] of [
+      ['p', 'DMTHIN-POOL-p'],
+      ['p_data', 'DMTHIN-POOL-p-data'],
+      ['p_metadata', 'DMTHIN-POOL-p-metadata'],
+      ['p_other', 'DMTHIN-POOL-p-other'],
+    ] as const)
+      machine.kernel.createDevice(dmName(name), uuid);
+    await createPool(loopRequest(), machine);
+    assert.equal(machine.kernel.info(POOL)?.live, true);
+    assert.deepEqual(tableOf(machine), tableOf(whole));
+    assert.deepEqual([...machine.kernel.devices.keys()].sort(), ['p', 'p_other']);
+  });
+
+  it('is not made over a device without a table that somebody else made, or is making', async () => {
+    const machine = createMachine();
+    machine.kernel.createDevice(POOL, 'DMTHIN-POOL-q');
+    await refuses(machine, loopRequest(), 'failed_precondition', /has no table.*next step: dmsetup remove p/);
+    machine.kernel.remove(POOL, false);
+    machine.kernel.createDevice(POOL, 'DMTHIN-POOL-p');
+    const lock = (): never => {
+      throw new DmthinError('locked', { op: 'lock', what: 'another' });
+    };
+    const poolChanges = { ...machine.poolChanges, lock };
+    await assert.rejects(createPool(loopRequest(), { ...machine, poolChanges }), /another/);
+    assert.equal(machine.kernel.info(POOL)?.live, false);
   });
 
   it('leaves nothing behind when a step fails', async () => {
