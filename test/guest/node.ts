@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { hasCode } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { runChecked, runProcess } from '../../src/base/process.ts';
+import { retry } from '../../src/base/retry.ts';
 import { bytes, dmName, sectors, type DmName } from '../../src/base/units.ts';
 import type { Config } from '../../src/daemon/config.ts';
 import { startDaemon, type Daemon, type DaemonOptions } from '../../src/daemon/daemon.ts';
@@ -95,8 +96,7 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
   }
 
   async function removePool(): Promise<void> {
-    await removePoolDevices(dm, poolName);
-    await dm.remove(poolName);
+    await removePoolAndDevices(dm, poolName);
   }
 
   await createPool();
@@ -128,8 +128,8 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
   };
 }
 
-/** Removes what stands on a pool; a layer's device goes by itself, at any moment. */
-export async function removePoolDevices(dm: DmClient, poolName: DmName): Promise<void> {
+/** A layer's device goes by itself, at any moment, and for a moment more holds the pool open. */
+export async function removePoolAndDevices(dm: DmClient, poolName: DmName): Promise<void> {
   for (const { name } of await dm.list()) {
     if (!name.startsWith(`${poolName}-`)) continue;
     try {
@@ -138,6 +138,7 @@ export async function removePoolDevices(dm: DmClient, poolName: DmName): Promise
       if (!hasCode(error, 'not_found')) throw error;
     }
   }
+  await retry({ codes: ['busy'], deadlineMs: 5000, pauseMs: 5, maxPauseMs: 100 }, () => dm.remove(poolName));
 }
 
 /** Starts the daemon in this process and connects to it. */

@@ -11,7 +11,7 @@ import { runProcess } from '../../src/base/process.ts';
 import { dmName } from '../../src/base/units.ts';
 import { openDmClient } from '../../src/dm/open-client.ts';
 import { connect, type SnapshotsClient } from '../../src/grpc/client.ts';
-import { removePoolDevices } from './node.ts';
+import { removePoolAndDevices } from './node.ts';
 import { detachLoopsBelow, fails, succeeds } from './pool-cli.ts';
 
 const PROGRAM = new URL('../../bin/dmthin', import.meta.url).pathname;
@@ -26,8 +26,7 @@ before(async () => {
 after(async () => {
   daemon?.kill('SIGKILL');
   const dm = await openDmClient('auto', { run: runProcess });
-  await removePoolDevices(dm, POOL);
-  if ((await dm.info(POOL)) !== undefined) await dm.remove(POOL);
+  if ((await dm.info(POOL)) !== undefined) await removePoolAndDevices(dm, POOL);
   await dm.close();
   await detachLoopsBelow(directory);
   await rm(directory, { recursive: true });

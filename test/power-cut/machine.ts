@@ -9,7 +9,7 @@ import type { Config } from '../../src/daemon/config.ts';
 import { type DmClient, devicePath } from '../../src/dm/client.ts';
 import { linearTable, poolTable } from '../../src/dm/tables.ts';
 import { poolUuid } from '../../src/pool/names.ts';
-import { MiB, removePoolDevices, serve, type Serving, testConfig } from '../guest/node.ts';
+import { MiB, removePoolAndDevices, serve, type Serving, testConfig } from '../guest/node.ts';
 import { mountAt, unmount } from '../workload/mount-calls.ts';
 
 const SLICES = { metadata: 4 * MiB, store: 32 * MiB, data: 160 * MiB } as const;
@@ -78,10 +78,7 @@ export async function startMachine(dm: DmClient, slices: Readonly<Record<Slice, 
     features: [],
   });
   await dm.create(POOL_NAME, { uuid: poolUuid(POOL_NAME), table: [table] });
-  stack.defer(async () => {
-    await removePoolDevices(dm, POOL_NAME);
-    await dm.remove(POOL_NAME);
-  });
+  stack.defer(() => removePoolAndDevices(dm, POOL_NAME));
   const rootPath = join(store, 'root');
   const config: Config = {
     ...testConfig(directory, POOL_NAME),
