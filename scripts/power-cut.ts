@@ -1,5 +1,6 @@
 /** `npm run power-cut`: a power cut at every point of a workload, in the guest (`--host`: on this machine). docs/reliability.md. */
 import { parseArgs } from 'node:util';
+import { OPTIONS } from '../test/power-cut/options.ts';
 import { freshSeed, parseNatural } from '../test/workload/random.ts';
 import { runInGuest } from './in-guest.ts';
 import { errorWords } from './words.ts';
@@ -12,14 +13,7 @@ const GUEST_LIMIT_S = 4 * 3600;
 function readArguments(): { argv: string[]; host: boolean } | undefined {
   try {
     const { values } = parseArgs({
-      options: {
-        seed: { type: 'string' },
-        operations: { type: 'string' },
-        between: { type: 'string' },
-        states: { type: 'string' },
-        mutant: { type: 'string' },
-        host: { type: 'boolean', default: false },
-      },
+      options: { ...OPTIONS, host: { type: 'boolean', default: false } },
     });
     const numbers = {
       seed: parseNatural(values.seed) ?? freshSeed(),

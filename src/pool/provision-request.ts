@@ -1,9 +1,9 @@
 /** What a pool is asked to be, and the words in which one speaks of what is there. */
-import type { PoolChanges } from './pool-changes.ts';
 import type { Bytes, DmName, Sectors } from '../base/units.ts';
 import type { DmClient } from '../dm/client.ts';
 import type { PoolTable } from '../dm/tables.ts';
 import type { ThinSuperblock } from './block-devices-thin-metadata.ts';
+import type { PoolChanges } from './pool-changes.ts';
 import type { BlockDevices } from './block-devices.ts';
 
 export interface DiskBacking {

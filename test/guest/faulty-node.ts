@@ -12,7 +12,7 @@ import { parsePoolStatus, type PoolStatus } from '../../src/dm/status.ts';
 import { poolTable, type PoolFeature } from '../../src/dm/tables.ts';
 import { NO_POOL } from '../fakes/pool-settings.ts';
 import { createLoopDevices } from './loop-devices.ts';
-import { MiB, serve, type Serving } from './node.ts';
+import { MiB, removePoolAndDevices, serve, type Serving } from './node.ts';
 
 /** What is wrong with a disk: it refuses writes, or everything. */
 export type Fault = 'writes fail' | 'gone';
@@ -101,9 +101,7 @@ export async function createFaultyNode(options: FaultyNodeOptions = {}): Promise
   }
 
   async function removePool(): Promise<void> {
-    const names = (await dm.list()).map(({ name }) => name);
-    for (const name of names) if (name.startsWith(`${POOL}-`)) await dm.remove(name);
-    if (names.includes(POOL)) await dm.remove(POOL);
+    if ((await dm.info(POOL)) !== undefined) await removePoolAndDevices(dm, POOL);
   }
 
   await createPool();

@@ -11,7 +11,7 @@ import type { DaemonOptions } from '../../src/daemon/daemon.ts';
 import type { DmClient } from '../../src/dm/client.ts';
 import { openDmClient } from '../../src/dm/open-client.ts';
 import { type HealthyPoolStatus, parsePoolStatus } from '../../src/dm/status.ts';
-import { serve, type Serving } from './node.ts';
+import { removePoolAndDevices, serve, type Serving } from './node.ts';
 import { detachLoopsBelow } from './pool-cli.ts';
 
 export interface LoopPoolNode extends AsyncDisposable {
@@ -57,9 +57,7 @@ ${table}
   const config = (overrides: Partial<Config> = {}): Config => ({ ...result.config, ...overrides });
 
   async function forget(): Promise<void> {
-    const names = (await dm.list()).map((device) => device.name);
-    for (const device of names.filter((other) => other.startsWith(`${name}-`))) await dm.remove(device);
-    if (names.includes(name)) await dm.remove(name);
+    if ((await dm.info(name)) !== undefined) await removePoolAndDevices(dm, name);
     await detachLoopsBelow(directory);
   }
 

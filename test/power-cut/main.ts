@@ -3,16 +3,9 @@ import { parseArgs } from 'node:util';
 import { allWords } from '../workload/callers.ts';
 import { parseNatural } from '../workload/random.ts';
 import { mutate } from './mutants.ts';
+import { OPTIONS } from './options.ts';
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string' },
-    operations: { type: 'string' },
-    between: { type: 'string' },
-    states: { type: 'string' },
-    mutant: { type: 'string' },
-  },
-});
+const { values } = parseArgs({ options: OPTIONS });
 const seed = Number(values.seed);
 try {
   if (values.mutant !== undefined) mutate(values.mutant);
